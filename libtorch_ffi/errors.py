@@ -1,0 +1,44 @@
+"""The exceptions that libtorch-ffi raises by itself.
+
+Owns the one root, `LibtorchFFIError`, and under it the few that a caller can act on. Each message is one paragraph: the
+fact, what was expected and what came, what was done about it, and the next command or variable. Never phrases a message:
+the code that knows the facts does. Errors of an operator call are not here: they are the exceptions that torch raises.
+"""
+
+from __future__ import annotations
+
+
+class LibtorchFFIError(Exception):
+    """The root of every error that libtorch-ffi raises on its own account."""
+
+
+class SettingError(LibtorchFFIError, ValueError):
+    """A variable or an argument holds a value that is not accepted."""
+
+
+class TargetError(LibtorchFFIError, ValueError):
+    """A version, flavor and platform of which no libtorch exists."""
+
+
+class NotFoundError(LibtorchFFIError):
+    """No libtorch where one was looked for; the message lists every place, in order."""
+
+
+class DownloadError(LibtorchFFIError):
+    """No source gave the bytes: unreachable, refused or cut off."""
+
+
+class IntegrityError(LibtorchFFIError):
+    """Bytes that came are not the bytes that were published; nothing of them was kept."""
+
+
+class StoreError(LibtorchFFIError):
+    """The cache folder cannot be used: not writable, full, or in the way."""
+
+
+class BuildError(LibtorchFFIError):
+    """The extension cannot be compiled here."""
+
+
+class LoadError(LibtorchFFIError, ImportError):
+    """The compiled extension cannot be loaded into this process."""
