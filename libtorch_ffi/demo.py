@@ -102,8 +102,8 @@ def load() -> Digits:
         If scikit-learn is not installed.
     """
     try:
-        import numpy as np  # noqa: PLC0415 - the demo extra: only the demo needs it
-        from sklearn.datasets import load_digits  # noqa: PLC0415
+        import numpy as np
+        from sklearn.datasets import load_digits
     except ImportError as error:
         raise LibtorchFFIError(
             f"The demo trains on the digits that scikit-learn brings along, and {error.name} is not installed here; "

@@ -58,9 +58,9 @@ class Bar:
         if self._live:
             self._draw()
 
-    def advance(self, n: int) -> None:
-        """Count ``n`` more units as done."""
-        self._done += n
+    def advance(self, count: int) -> None:
+        """Take ``count`` more units as done."""
+        self._done += count
         now = self._clock()
         if self._open and now - self._shown >= (REDRAW_SECONDS if self._live else LINE_SECONDS):
             self._shown = now
