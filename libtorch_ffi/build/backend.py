@@ -1,0 +1,63 @@
+"""The build backend that pyproject.toml names: setuptools', with failures that read well.
+
+Owns the entrance of pip and of other frontends. Never builds: setuptools does, with the command that pyproject.toml
+declares (`libtorch_ffi.build.own.BuildOwn`). It exists for two reasons: a ``cmdclass`` of the tree itself is importable only
+where a ``backend-path`` names the tree, and a paragraph that says what to do should not end as the last line of a traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from libtorch_ffi.errors import LibtorchFFIError
+
+if sys.platform == "darwin":
+    # A universal Python would tag the wheel for both architectures, and libtorch has one. setuptools reads these once.
+    os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
+    os.environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "11.0")
+
+from setuptools import build_meta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+]
+
+
+def _ending_in_words(hook: Callable[P, R]) -> Callable[P, R]:
+    """Let an error of ours end the process as its paragraph: pip shows the last lines of what a backend wrote."""
+
+    @functools.wraps(hook)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return hook(*args, **kwargs)
+        except LibtorchFFIError as error:
+            raise SystemExit(f"\nlibtorch-ffi: {error}") from None
+
+    return wrapped
+
+
+build_editable = _ending_in_words(build_meta.build_editable)
+build_sdist = build_meta.build_sdist
+build_wheel = _ending_in_words(build_meta.build_wheel)
+get_requires_for_build_editable = build_meta.get_requires_for_build_editable
+get_requires_for_build_sdist = build_meta.get_requires_for_build_sdist
+get_requires_for_build_wheel = build_meta.get_requires_for_build_wheel
+prepare_metadata_for_build_editable = build_meta.prepare_metadata_for_build_editable
+prepare_metadata_for_build_wheel = build_meta.prepare_metadata_for_build_wheel
