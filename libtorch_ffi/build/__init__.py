@@ -1,7 +1,7 @@
 """Compile against a libtorch.
 
-Owns the second flow: from a `Libtorch` to the words for a compiler and a linker, and to the extension itself. Never looks
-for a libtorch by itself (`libtorch_ffi.provision` does) and never imports the bindings, which it is there to build.
+Owns the second flow: from a `Libtorch` to the words for a compiler and a linker, and to the extension itself. Never
+looks for a libtorch by itself (`libtorch_ffi.provision` does) and never imports the bindings, which it is to build.
 
 The names of this package are loaded on first use: `libtorch-ffi config` asks for flags and must not pay for setuptools.
 """

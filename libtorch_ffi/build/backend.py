@@ -1,8 +1,9 @@
 """The build backend that pyproject.toml names: setuptools', with failures that read well.
 
 Owns the entrance of pip and of other frontends. Never builds: setuptools does, with the command that pyproject.toml
-declares (`libtorch_ffi.build.own.BuildOwn`). It exists for two reasons: a ``cmdclass`` of the tree itself is importable only
-where a ``backend-path`` names the tree, and a paragraph that says what to do should not end as the last line of a traceback.
+declares (`libtorch_ffi.build.own.BuildOwn`). It exists for two reasons: a ``cmdclass`` of the tree itself is importable
+only where a ``backend-path`` names the tree, and a paragraph that says what to do should not end as the last line of a
+traceback.
 """
 
 from __future__ import annotations

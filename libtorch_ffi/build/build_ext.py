@@ -1,16 +1,16 @@
 """Any extension module against libtorch, by setuptools.
 
-Owns the command `BuildExt`: it provisions a libtorch, then compiles and links each extension of a distribution with that
-libtorch's flags. Knows nothing of our own extension (`libtorch_ffi.build.own` does); what is said here holds for anyone's.
+Owns the command `BuildExt`: it provisions a libtorch, then compiles and links each extension of a distribution with
+that libtorch's flags. Knows nothing of our own extension (`libtorch_ffi.build.own` does): what is said here holds for
+anyone's.
 
 What an extension's author says comes after what libtorch asks for, and the environment's ``CPPFLAGS``, ``CFLAGS``,
-``CXXFLAGS`` and ``LDFLAGS`` come last, so the nearer to the person, the stronger. The flags that Python itself was built
-with are left out: they are a C compiler's and another machine's (``-O3 -g -fwrapv``, hardening, old SDKs).
+``CXXFLAGS`` and ``LDFLAGS`` come last, so the nearer to the person, the stronger. The flags that Python itself was
+built with are left out: they are a C compiler's and another machine's (``-O3 -g -fwrapv``, hardening, old SDKs).
 """
 
 from __future__ import annotations
 
-import glob
 import logging
 import os
 import platform
@@ -39,8 +39,8 @@ COMPILE = ("-O2", "-DNDEBUG", "-fPIC", "-fvisibility=hidden", "-fvisibility-inli
 """For every file of an extension: nothing but the module's init function needs to be seen from outside."""
 
 LINK = {
-    # With a DT_RPATH, unlike a DT_RUNPATH, another libtorch in LD_LIBRARY_PATH does not get in between, and libraries of
-    # the tree that have no path of their own are found too.
+    # With a DT_RPATH, unlike a DT_RUNPATH, another libtorch in LD_LIBRARY_PATH does not get in between, and libraries
+    # of the tree that have no path of their own are found too.
     "linux": ("-shared", "-Wl,--disable-new-dtags"),
     "darwin": ("-bundle", "-undefined", "dynamic_lookup"),
 }
@@ -147,8 +147,8 @@ class BuildExt(build_ext):
             log.log(logging.ERROR if answer.returncode else logging.WARNING, "%s", answer.stderr.rstrip())
         if answer.returncode != 0:
             raise BuildError(
-                f"The extension {ext.name} could not be linked against the libtorch in {self.libtorch.prefix}: the linker "
-                f"ended with status {answer.returncode}. What it said stands above. Nothing was installed. "
+                f"The extension {ext.name} could not be linked against the libtorch in {self.libtorch.prefix}: the "
+                f"linker ended with status {answer.returncode}. What it said stands above. Nothing was installed. "
                 "`libtorch-ffi doctor` shows which libtorch is used and why; mend it and run the same command again."
             )
 
@@ -157,7 +157,7 @@ def _expanded(patterns: list[str]) -> list[str]:
     """Replace each pattern by the files that match, in an order that does not depend on the disk."""
     expanded = []
     for pattern in patterns:
-        expanded += sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
+        expanded += sorted(map(str, Path().glob(pattern))) if set(pattern) & set("*?[") else [pattern]
     return expanded
 
 

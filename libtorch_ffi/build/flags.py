@@ -83,7 +83,7 @@ def _includes(libtorch: Libtorch, *, system: bool) -> list[str]:
 
 
 def _abi(libtorch: Libtorch, *, gnu: bool) -> list[str]:
-    """Choose libstdc++'s ABI as the libraries have it, also where it is the compiler's default: distributions differ."""
+    """Choose libstdc++'s ABI as the libraries have it, also where it is the default: compilers differ in that."""
     return [f"-D_GLIBCXX_USE_CXX11_ABI={int(libtorch.cxx11_abi)}"] if gnu else []
 
 

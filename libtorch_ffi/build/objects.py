@@ -1,14 +1,15 @@
 """From source files to object files: in parallel, and only what changed.
 
-Owns the compile step: which files are stale, how many compilers run at once, and the precompiled header. Never chooses a
-flag (a `Recipe` brings them) and never links.
+Owns the compile step: which files are stale, how many compilers run at once, and the precompiled header. Never chooses
+a flag (a `Recipe` brings them) and never links.
 
-libtorch's headers are most of the work: 4 to 12 s of every file, whatever the file says. A precompiled header takes that
-away from each file, but to make one costs two to three times what it saves on a file, so it is made where a processor
-has more than `WORTH_PRECOMPILING` files before it. Meanwhile the other processors compile files without it.
+libtorch's headers are most of the work: 4 to 12 s of every file, whatever the file says. A precompiled header takes
+that away from each file, but to make one costs two to three times what it saves on a file, so it is made where a
+processor has more than `WORTH_PRECOMPILING` files before it. Meanwhile the other processors compile files without it.
 
-An object is fresh while its stamp says so: the stamp holds the command that made the object, and is as old as the moment
-at which the compiler started, so that a file which is saved during the compilation counts as newer.
+An object is fresh while its stamp says so: the stamp holds the command that made the object and the files that it was
+made of, and is as old as the moment at which the compiler started, so that a file which is saved during the
+compilation counts as newer.
 """
 
 from __future__ import annotations
@@ -70,12 +71,12 @@ class Unit:
 
     @property
     def depfile(self) -> Path:
-        """Where the compiler lists the headers that it read."""
+        """Where the compiler lists the files that it read."""
         return self.output.with_name(self.output.name + ".d")
 
     @property
     def stamp(self) -> Path:
-        """What is written once the output is whole."""
+        """What is written once the output is whole: how it was made, and of which files."""
         return self.output.with_name(self.output.name + ".stamp")
 
 
@@ -160,23 +161,23 @@ def _compile(stale: Sequence[Unit], header: Unit | None, recipe: Recipe, jobs: i
 
 def _precompiled(
     header: Unit | None, recipe: Recipe, pool: ThreadPoolExecutor, *, worth_it: bool
-) -> Callable[[], Path | None]:
-    """Return what tells whether the precompiled header is ready: its path, or None (not yet, or not at all)."""
+) -> Callable[[], Unit | None]:
+    """Return what tells whether the precompiled header is ready: the header, or None (not yet, or not at all)."""
     if header is None:
         return lambda: None
     if _is_fresh(header, recipe):
-        return lambda: header.source
+        return lambda: header
     if not worth_it:
         return lambda: None
     return partial(_if_done, pool.submit(_precompile, header, recipe))
 
 
-def _if_done(making: Future[Path | None]) -> Path | None:
+def _if_done(making: Future[Unit | None]) -> Unit | None:
     return making.result() if making.done() else None
 
 
 def _header_unit(folder: Path, recipe: Recipe) -> Unit | None:
-    """Return the header to precompile: one of our own that includes the real one, whose folder is not ours to write to."""
+    """Return the header to precompile: one of our own that includes the real one, whose folder is not for objects."""
     suffix = PRECOMPILED_SUFFIX.get(recipe.family)
     if recipe.header is None or suffix is None:
         return None
@@ -187,7 +188,7 @@ def _header_unit(folder: Path, recipe: Recipe) -> Unit | None:
     return Unit(source, source.with_name(source.name + suffix))
 
 
-def _precompile(unit: Unit, recipe: Recipe) -> Path | None:
+def _precompile(unit: Unit, recipe: Recipe) -> Unit | None:
     """Precompile the header; where that fails (a full disk, say) the files are compiled without."""
     try:
         _run_compiler(unit, recipe, ["-x", "c++-header"])
@@ -195,15 +196,19 @@ def _precompile(unit: Unit, recipe: Recipe) -> Path | None:
         log.warning("no precompiled header: %s", error)
         unit.output.unlink(missing_ok=True)
         return None
-    return unit.source
+    return unit
 
 
-def _compile_one(unit: Unit, recipe: Recipe, precompiled: Callable[[], Path | None]) -> None:
+def _compile_one(unit: Unit, recipe: Recipe, precompiled: Callable[[], Unit | None]) -> None:
     header = precompiled()
-    _run_compiler(unit, recipe, ["-include", str(header), "-c"] if header else ["-c"])
+    if header is None:
+        _run_compiler(unit, recipe, ["-c"])
+    else:
+        _run_compiler(unit, recipe, ["-include", str(header.source), "-c"], read_before=_files_of(header))
 
 
-def _run_compiler(unit: Unit, recipe: Recipe, mode: Sequence[str]) -> None:
+def _run_compiler(unit: Unit, recipe: Recipe, mode: Sequence[str], read_before: Iterable[str] = ()) -> None:
+    """Run the compiler and stamp what it made; the files of a precompiled header were read before, and go unlisted."""
     unit.stamp.unlink(missing_ok=True)
     started = time.time()
     files = ["-MMD", "-MF", str(unit.depfile), "-o", str(unit.output), str(unit.source)]
@@ -214,8 +219,10 @@ def _run_compiler(unit: Unit, recipe: Recipe, mode: Sequence[str]) -> None:
         log.log(logging.ERROR if answer.returncode else logging.WARNING, "%s", answer.stderr.rstrip())
     if answer.returncode != 0:
         raise BuildError(_failed(unit.source, answer.returncode))
-    unit.stamp.write_text(_stamp(recipe), encoding="utf-8")
+    read = dict.fromkeys([*_listed(unit.depfile.read_text(encoding="utf-8")), *read_before])
+    unit.stamp.write_text(_how(recipe) + "".join(f"{file}\n" for file in read), encoding="utf-8")
     os.utime(unit.stamp, (started, started))
+    unit.depfile.unlink()
     log.info("compiled %s in %.1f s", unit.source.name, time.time() - started)
 
 
@@ -228,22 +235,29 @@ def _failed(source: Path, status: int) -> str:
     )
 
 
-def _stamp(recipe: Recipe) -> str:
+def _how(recipe: Recipe) -> str:
+    """Return the first lines of a stamp."""
     return f"{recipe.identity}\n{shlex.join(recipe.command)}\n"
 
 
+def _files_of(unit: Unit) -> list[str]:
+    """Return the files that a stamp names, which are those that the output was made of."""
+    _, _, *files = unit.stamp.read_text(encoding="utf-8").splitlines()
+    return files
+
+
 def _is_fresh(unit: Unit, recipe: Recipe) -> bool:
-    """Tell whether an output was made by this recipe, and after the last change to each file that it was made from."""
+    """Tell whether an output was made by this recipe, and after the last change to each file that it was made of."""
     try:
-        if not unit.output.is_file() or unit.stamp.read_text(encoding="utf-8") != _stamp(recipe):
+        if not unit.output.is_file() or not unit.stamp.read_text(encoding="utf-8").startswith(_how(recipe)):
             return False
         made = unit.stamp.stat().st_mtime
-        return all(Path(file).stat().st_mtime <= made for file in _read_files(unit.depfile))
+        return all(Path(file).stat().st_mtime <= made for file in _files_of(unit))
     except FileNotFoundError:
         return False
 
 
-def _read_files(depfile: Path) -> list[str]:
-    """Return the files that a compiler's list (a Makefile rule) names: the source, and each header that is not a system's."""
-    _, _, names = depfile.read_text(encoding="utf-8").replace("\\\n", " ").partition(": ")
+def _listed(depfile: str) -> list[str]:
+    """Return the files that a compiler lists, as a rule of a Makefile: the source, and each header but a system's."""
+    _, _, names = depfile.replace("\\\n", " ").partition(": ")
     return [name.replace("\\ ", " ").replace("$$", "$") for name in re.findall(r"(?:\\ |\S)+", names)]

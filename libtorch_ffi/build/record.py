@@ -1,13 +1,12 @@
 """What an extension was built against, written beside it.
 
-Owns the file ``_built.json``. The loader (`libtorch_ffi._load`) reads it before it lets the extension into the process, so
-it holds all that can be compared without opening a library: the version, the C++ ABI, the folder and the sizes.
+Owns the file ``_built.json``. The loader (`libtorch_ffi._load`) reads it before it lets the extension into the process,
+so it holds all that can be compared without opening a library: the version, the C++ ABI, the folder and the sizes.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +22,12 @@ def describe(libtorch: Libtorch) -> dict[str, object]:
     ``sizes`` holds the size in bytes of each library by file name. No two builds of libtorch have shared the sizes of
     libtorch_cpu and libc10, and a size costs no reading.
     """
-    folders = [os.path.abspath(folder) for folder in libtorch.library_dirs]
+    folders = [str(Path(folder).absolute()) for folder in libtorch.library_dirs]
     return {
         "version": libtorch.version,
         "flavor": libtorch.flavor,
         "platform": libtorch.platform,
-        "prefix": os.path.abspath(libtorch.prefix),
+        "prefix": str(Path(libtorch.prefix).absolute()),
         "library_dirs": folders,
         "libraries": list(libtorch.libraries),
         "cxx11_abi": libtorch.cxx11_abi,

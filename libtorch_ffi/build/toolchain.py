@@ -17,6 +17,8 @@ from pathlib import Path
 from libtorch_ffi.build import process
 from libtorch_ffi.errors import BuildError
 
+MACOS: bool = sys.platform == "darwin"
+
 CXX17 = 201703
 """The value of ``__cplusplus`` that C++17 defines."""
 
@@ -136,14 +138,14 @@ def _absent(fact: str) -> str:
 def _too_old(command: tuple[str, ...], standard: int, stderr: str) -> str:
     said = " ".join(stderr.split()) or "it answered as an older one"
     return (
-        f"The C++ compiler {shlex.join(command)!r} does not know C++{standard}, in which the headers of this libtorch are "
-        f"written; it said: {said.rstrip('.')}. Nothing was installed. {_how_to_get_a_compiler()}, or set CXX to a newer one, "
-        "and run the same command again."
+        f"The C++ compiler {shlex.join(command)!r} does not know C++{standard}, in which the headers of this libtorch "
+        f"are written; it said: {said.rstrip('.')}. Nothing was installed. {_how_to_get_a_compiler()}, or set CXX to a "
+        "newer one, and run the same command again."
     )
 
 
 def _how_to_get_a_compiler() -> str:
-    if sys.platform == "darwin":
+    if MACOS:
         return "Install Apple's command line tools with `xcode-select --install`"
     line = _line_for_this_system(COMPILER_PACKAGES)
     return f"Install one with `{line}`" if line else "Install g++ 9 or later, or clang 9 or later"
@@ -186,7 +188,7 @@ def takes_ld_classic(command: tuple[str, ...]) -> bool:
     command
         The words that start the compiler.
     """
-    if sys.platform != "darwin":
+    if not MACOS:
         return False
     answer = process.run([*command, "-dynamiclib", "-Wl,-ld_classic", "-x", "c++", "-o", os.devnull, "-"])
     return answer.returncode == 0 and "unknown option" not in answer.stderr
