@@ -42,7 +42,7 @@ class Bar:
         self._unit = unit
         self._clock = clock
         self._live = stream.isatty()
-        self._solid, self._empty = ("█", "░") if _can_write(stream, "█░") else ("#", ".")
+        self._solid, self._empty = ("█", "░") if can_write(stream, "█░") else ("#", ".")
         self._label = ""
         self._total: int | None = None
         self._done = 0
@@ -73,8 +73,8 @@ class Bar:
         """End the thing that is open, if any, with one line that stays."""
         if not self._open:
             return
-        self._open = False
         self._clear()
+        self._open = False
         seconds = max(self._clock() - self._started, 1e-9)
         self._line(f"{self._label}: {self._count(self._done)} in {duration(seconds)} ({self._rate(seconds)})")
 
@@ -152,7 +152,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def _can_write(stream: TextIO, text: str) -> bool:
+def can_write(stream: TextIO, text: str) -> bool:
     """Say whether the stream's encoding has these characters."""
     try:
         text.encode(stream.encoding or "ascii")

@@ -1,0 +1,135 @@
+"""The grammar of the command line.
+
+Owns every command's name, options and help. Never does a command's work: each is a function of another module of this
+package, imported when it is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from libtorch_ffi.cli import config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    AddParser = Callable[..., argparse.ArgumentParser]
+
+EPILOG = """\
+exit codes: 0 done; 1 another error; 2 a bad option or variable; 3 no such libtorch exists; 4 none found; 5 a download
+failed; 6 what came failed a check; 7 the cache folder can't be used; 8 the extension can't be compiled; 9 it can't be
+loaded; 130 interrupted; 141 nobody read the answer.
+
+The environment chooses the libtorch (LIBTORCH_VERSION, LIBTORCH_CUDA_VERSION, LIBTORCH_HOME, LIBTORCH, …; the README
+has the table); options of a command come before it.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Parse the arguments and run the command that they name; returns the exit code."""
+    try:
+        options = build().parse_args(arguments)
+    except SystemExit as stop:  # argparse has answered (0) or explained what is wrong with the command line (2)
+        return stop.code if isinstance(stop.code, int) else 2
+    module, _, name = options.run.partition(".")
+    command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"libtorch_ffi.cli.{module}"), name)
+    return command(options)
+
+
+def build() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="libtorch-ffi",
+        description="Get a libtorch, ask for the flags that compile against it, see which one is used and why.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_OwnVersion, nargs=0, help="print libtorch-ffi's own version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add = functools.partial(commands.add_parser, allow_abbrev=False)
+    _add_install(add)
+    _add_list(add)
+    _add_remove(add)
+    _add_config(add)
+    _add_doctor(add)
+    _add_demo(add)
+    return parser
+
+
+def _add_install(add: AddParser) -> None:
+    text = "Download a libtorch into the cache, unless it is there already, and print the folder that holds it."
+    parser = add("install", help="get a libtorch into the cache", description=text)
+    _add_target_options(parser)
+    _add_verbose(parser)
+    parser.set_defaults(run="cache.install")
+
+
+def _add_list(add: AddParser) -> None:
+    text = "Print each libtorch in the cache: version, flavor, platform, size and folder, parted by tabs."
+    parser = add("list", help="print what the cache holds", description=text)
+    _add_home(parser)
+    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    parser.set_defaults(run="cache.show")
+
+
+def _add_remove(add: AddParser) -> None:
+    text = (
+        "Delete from the cache the libtorch that `install` with the same options would put there; print what it freed."
+    )
+    parser = add("remove", help="delete a libtorch from the cache", description=text)
+    _add_target_options(parser)
+    parser.set_defaults(run="cache.remove")
+
+
+def _add_config(add: AddParser) -> None:
+    text = "Print facts about the libtorch at hand, quoted for a shell, one line for each option. Never downloads."
+    parser = add("config", help="print flags for a compiler and a linker", description=text)
+    for question, (subject, _) in config.ANSWERS.items():
+        parser.add_argument(question, dest="questions", action="append_const", const=question, help=subject)
+    parser.set_defaults(run="config.from_options")
+
+
+def _add_doctor(add: AddParser) -> None:
+    text = (
+        "Print which libtorch would be used and why, each place looked at in order; the compiler, the C++ ABI, the "
+        "sandbox, and which sources of a download can be reached. Exits with 0 where a build can go ahead, else 4 or 8."
+    )
+    parser = add("doctor", help="see which libtorch would be used, and why", description=text)
+    parser.add_argument("--offline", action="store_true", help="do not try to reach the sources")
+    parser.set_defaults(run="doctor.run")
+
+
+def _add_demo(add: AddParser) -> None:
+    text = "Train a classifier of handwritten digits with libtorch_ffi alone and draw what it learned (extra: demo)."
+    parser = add("demo", help="train a small classifier", description=text)
+    parser.set_defaults(run="demo.run")
+
+
+def _add_target_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version", metavar="V", help="release, such as 2.5.0 (LIBTORCH_VERSION)")
+    parser.add_argument("--flavor", metavar="F", help="cpu, cu118, cu124, … (LIBTORCH_CUDA_VERSION)")
+    parser.add_argument("--platform", metavar="P", help="linux-x86_64, … (the machine's own)")
+    _add_home(parser)
+
+
+def _add_home(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--home", metavar="DIR", help="the cache folder (LIBTORCH_HOME)")
+
+
+def _add_verbose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-v", "--verbose", action="store_true", help="say on stderr what is done")
+
+
+class _OwnVersion(argparse.Action):
+    """Prints the version of the installed package, and looks it up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"libtorch-ffi {version('libtorch-ffi')}\n")
+        parser.exit()
