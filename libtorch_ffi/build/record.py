@@ -19,8 +19,8 @@ NAME = "_built.json"
 def describe(libtorch: Libtorch) -> dict[str, object]:
     """Return the facts to keep about a libtorch, as JSON has them.
 
-    ``sizes`` holds the size in bytes of each library by file name. No two builds of libtorch have shared the sizes of
-    libtorch_cpu and libc10, and a size costs no reading.
+    ``sizes`` holds the size in bytes of each library by file name, in link order. No two builds of libtorch have
+    shared the sizes of libtorch_cpu and libc10, and a size costs no reading.
     """
     folders = [str(Path(folder).absolute()) for folder in libtorch.library_dirs]
     return {
@@ -45,6 +45,9 @@ def write(path: Path, libtorch: Libtorch) -> None:
 
 def _sizes(libtorch: Libtorch, folders: list[str]) -> dict[str, int]:
     suffix = ".dylib" if libtorch.platform.startswith("macos") else ".so"
-    names = [f"lib{name}{suffix}" for name in libtorch.libraries]
-    found = ((name, Path(folder, name)) for name in names for folder in folders)
-    return {name: path.stat().st_size for name, path in reversed(list(found)) if path.is_file()}
+    sizes: dict[str, int] = {}
+    for name in (f"lib{library}{suffix}" for library in libtorch.libraries):
+        path = next((path for folder in folders if (path := Path(folder, name)).is_file()), None)
+        if path is not None:
+            sizes[name] = path.stat().st_size
+    return sizes
