@@ -1,0 +1,182 @@
+"""The libraries that libtorch's own need: found, checked and taken.
+
+Owns the closure over ELF NEEDED: a library that is needed is in the tree, or in the torch wheel, or the system's, or in
+a wheel that the torch wheel's metadata names; where it is none of these the install fails, naming it and where it was
+looked for. Takes the members that are needed and leaves the rest. Never loads a library.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from libtorch_ffi.errors import DownloadError, IntegrityError
+from libtorch_ffi.provision import elf
+from libtorch_ffi.provision.wheel import CPU_ROOTS, PYTHON_ONLY, is_library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from libtorch_ffi.provision.archive import Member
+    from libtorch_ffi.provision.providers import Providers
+    from libtorch_ffi.provision.remote import Net
+    from libtorch_ffi.provision.store import Stage
+    from libtorch_ffi.provision.targets import Target
+    from libtorch_ffi.provision.wheel import Wheel
+
+_log = logging.getLogger(__name__)
+
+_SYSTEM = frozenset(
+    f"lib{name}"
+    for name in (
+        *("c", "m", "dl", "rt", "pthread", "util", "resolv", "nsl", "anl", "crypt"),
+        *("stdc++", "gcc_s", "atomic", "z"),
+    )
+)
+"""What every Linux of manylinux has (PEP 600), by the name before ``.so``."""
+
+_DRIVER = frozenset(("libcuda.so.1", "libnvidia-ml.so.1"))
+"""What comes with NVIDIA's driver, and no wheel may hold."""
+
+
+def take_whole(stage: Stage, wheel: Wheel, target: Target, providers: Providers, net: Net) -> None:
+    """Put all libraries of a torch wheel in the tree that are not the Python package's, and what they need."""
+    put(stage, net, wheel, {**_in_lib(wheel.torch_libraries()), **wheel.trees(), **wheel.licenses()})
+    if target.platform.startswith("linux"):
+        _drop_python_dependents(stage)
+        _close(stage, wheel, providers, net, siblings=True)
+    _check_machines(stage, target)
+
+
+def take_cpu(stage: Stage, wheel: Wheel, target: Target, providers: Providers, net: Net) -> None:
+    """Cut a CPU libtorch out of a torch wheel that was built for an accelerator.
+
+    `libtorch.so` there needs the accelerator's library besides `libtorch_cpu.so`; its entry is turned to the latter, so
+    that it stays a real ELF file that links and loads.
+    """
+    libraries = wheel.torch_libraries()
+    roots = {file: member for file, member in libraries.items() if file in CPU_ROOTS}
+    put(stage, net, wheel, {**_in_lib(roots), **wheel.trees(), **wheel.licenses()})
+    torch = stage.path / "lib/libtorch.so"
+    for needed in elf.inspect(torch).needed:
+        if needed in libraries and needed not in CPU_ROOTS:
+            elf.replace_needed(torch, needed, "libtorch_cpu.so")
+    stage.reread("lib/libtorch.so")
+    _close(stage, wheel, providers, net, siblings=False)
+    _check_machines(stage, target)
+
+
+def check(stage: Stage, target: Target) -> None:
+    """Refuse a tree whose libraries are not all there, or not made for the target's platform.
+
+    Raises
+    ------
+    IntegrityError
+        Naming the library.
+    """
+    _check_machines(stage, target)
+    if not target.platform.startswith("linux"):
+        return
+    for file, needed_by in _missing(stage, _present(stage)).items():
+        if not _of_system(file):
+            raise IntegrityError(
+                f"lib/{needed_by} needs {file}, which the archive does not hold. Nothing was kept. Set LIBTORCH_SOURCE "
+                "to another source."
+            )
+
+
+def put(stage: Stage, net: Net, wheel: Wheel, members: Mapping[str, Member]) -> None:
+    """Write members of a wheel to the tree, each checked against RECORD; `members` is by path in the tree."""
+    paths = {member.name: path for path, member in members.items()}
+    ranges = wheel.archive.ranges
+    with net.told(ranges.name.rpartition("/")[2], wheel.archive.transfer_size(members.values())):
+        for member, chunks in wheel.archive.each(members.values()):
+            path = paths[member.name]
+            stage.write(path, chunks, executable=member.executable, sha256=wheel.sha256(member))
+
+
+def _in_lib(libraries: Mapping[str, Member]) -> dict[str, Member]:
+    return {f"lib/{file}": member for file, member in libraries.items()}
+
+
+def _present(stage: Stage) -> set[str]:
+    """Return the libraries that are in the tree."""
+    return {name.removeprefix("lib/") for name in stage.entries if name.startswith("lib/")}
+
+
+def _drop_python_dependents(stage: Stage) -> None:
+    """Leave out what needs the Python package's libraries, and what needs that in turn."""
+    needed = {file: elf.inspect(stage.path / "lib" / file).needed for file in _present(stage)}
+    gone = {name for names in needed.values() for name in names if name.startswith(PYTHON_ONLY)}
+    while dependents := {file for file, names in needed.items() if not gone.isdisjoint(names)}:
+        for file in dependents:
+            stage.drop(f"lib/{file}")
+            del needed[file]
+        gone |= dependents
+
+
+def _close(stage: Stage, wheel: Wheel, providers: Providers, net: Net, *, siblings: bool) -> None:
+    """Take what the tree's libraries need, until nothing is missing.
+
+    With `siblings`, a wheel that has a library that is needed gives all of its libraries: cuDNN and NVRTC load parts of
+    themselves by name, which no NEEDED entry tells.
+    """
+    vendored = wheel.libraries()
+    looked_at: set[str] = set()
+    while new := _present(stage) - looked_at:
+        looked_at |= new
+        missing = _missing(stage, new)
+        own = {file: vendored[file] for file in missing if file in vendored}
+        if own:
+            put(stage, net, wheel, _in_lib(own))
+        for file in sorted(missing.keys() - own.keys()):
+            if file not in _present(stage) and not _of_system(file):
+                _take_from_provider(stage, providers, net, file, missing[file], siblings=siblings)
+
+
+def _missing(stage: Stage, files: Iterable[str]) -> dict[str, str]:
+    """Return what some libraries need and the tree has not, with the library that needs it."""
+    present = _present(stage)
+    return {
+        needed: file
+        for file in sorted(files)
+        for needed in elf.inspect(stage.path / "lib" / file).needed
+        if needed not in present
+    }
+
+
+def _of_system(file: str) -> bool:
+    return file.partition(".so")[0] in _SYSTEM or file.startswith("ld-linux") or file in _DRIVER
+
+
+def _take_from_provider(
+    stage: Stage, providers: Providers, net: Net, file: str, needed_by: str, *, siblings: bool
+) -> None:
+    wheel = providers.holding(file)
+    if wheel is None:
+        raise DownloadError(
+            f"{needed_by} needs {file}, which is not in the torch wheel and in none of the wheels that it names: "
+            f"{', '.join(providers.looked_in()) or 'it names none'}. Nothing was kept. Set LIBTORCH_SOURCE to another "
+            "source, or LIBTORCH_VERSION to another release."
+        )
+    _log.info("%s, which %s needs, is taken from %s", file, needed_by, wheel.archive.ranges.name)
+    libraries = wheel.libraries()
+    present = _present(stage)
+    wanted = libraries if siblings else {file: libraries[file]}
+    members = {name: member for name, member in wanted.items() if name not in present and is_library(name)}
+    put(stage, net, wheel, {**_in_lib(members), **_new(stage, wheel.licenses())})
+
+
+def _new(stage: Stage, members: Mapping[str, Member]) -> dict[str, Member]:
+    return {path: member for path, member in members.items() if path not in stage.entries}
+
+
+def _check_machines(stage: Stage, target: Target) -> None:
+    """Refuse a library that is made for another processor or system."""
+    for file in sorted(_present(stage)):
+        found = elf.machine(stage.path / "lib" / file)
+        if found != target.platform:
+            raise IntegrityError(
+                f"lib/{file} is made for {found}, where {target.platform} was asked for. Nothing was kept. Set "
+                "LIBTORCH_SOURCE to another source, or ask whose index this is."
+            )

@@ -1,0 +1,148 @@
+"""A cache miss: from a target to a tree in its place.
+
+Owns the order of an install: is this a target that exists, may anything be downloaded here, whose turn is it, which
+source gives it, is it what was asked for. Each step is another module's. Never looks at other places than the cache.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from libtorch_ffi.errors import DownloadError, IntegrityError, LibtorchFFIError, NotFoundError, StoreError
+from libtorch_ffi.provision import mark, sources, store
+from libtorch_ffi.provision.describe import describe, library_file
+from libtorch_ffi.provision.existence import check_exists
+from libtorch_ffi.provision.remote import AbsentError, Net, UnreachableError
+from libtorch_ffi.provision.sandbox import in_nix_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from libtorch_ffi.provision.libtorch import Libtorch
+    from libtorch_ffi.provision.progress import Progress
+    from libtorch_ffi.provision.settings import Settings
+    from libtorch_ffi.provision.sources import Order, Received
+    from libtorch_ffi.provision.targets import Target
+
+_log = logging.getLogger(__name__)
+
+
+def install(settings: Settings, progress: Progress | None = None) -> Libtorch:
+    """Download the settings' target into the cache, or wait for the process that is at it.
+
+    Parameters
+    ----------
+    settings
+        The target, the sources and the cache folder.
+    progress
+        Told of the bytes that arrive.
+
+    Raises
+    ------
+    TargetError
+        Where the target is known not to exist.
+    NotFoundError
+        In a Nix sandbox, where nothing can be downloaded.
+    DownloadError
+        Where no source gives it.
+    IntegrityError
+        Where a source gives other bytes than were published.
+    StoreError
+        Where the cache folder cannot be used.
+    """
+    target, home = settings.target, settings.home
+    check_exists(target)
+    _refuse_sandbox(settings)
+    with store.locked(home, target):
+        tree = mark.read(home, target)
+        if tree.libtorch is not None:
+            return tree.libtorch
+        if tree.path.exists():
+            _log.warning("%s is %s; installing it again", tree.path, tree.verdict)
+        with Net(progress) as net, store.staged(home, target) as stage:
+            source, received = _from_first(sources.Order(target, settings, net, stage))
+            stage.finish(_receipt(stage, target, source, received))
+    return _placed(home, target, source)
+
+
+def _refuse_sandbox(settings: Settings) -> None:
+    if in_nix_sandbox(settings.environ):
+        raise NotFoundError(
+            "This is a Nix build sandbox without a network, and no libtorch was given to it: LIBTORCH is not set, and "
+            f"{settings.target.folder(settings.home)} is not installed. Nothing was downloaded. Add a libtorch "
+            "derivation to the build's inputs (buildInputs); its setup hook sets LIBTORCH."
+        )
+
+
+def _from_first(order: Order) -> tuple[str, list[Received]]:
+    """Fetch from the first source that has the target."""
+    failures: list[str] = []
+    for name, fetch in sources.in_order(order.settings):
+        received = _from_one(order, name, fetch, failures)
+        if received is not None:
+            return name, received
+    raise DownloadError(
+        f"No source has {order.target}. Asked, in order: {'; '.join(failures)}. Nothing was kept. Look at the network "
+        "and the proxy variables, set LIBTORCH_MIRROR or LIBTORCH_INDEX_URL to servers that you can reach, or set "
+        "LIBTORCH to the folder of a libtorch that you have."
+    )
+
+
+def _from_one(
+    order: Order, name: str, fetch: Callable[[Order], list[Received]], failures: list[str]
+) -> list[Received] | None:
+    """Fetch from one source; one that cannot be reached, or has not the target, is told in one line and passed over."""
+    try:
+        return fetch(order)
+    except (UnreachableError, AbsentError) as error:
+        _log.warning("%s: %s", name, error)
+        failures.append(f"{name}: {error}")
+        order.stage.clear()
+        return None
+
+
+def _receipt(stage: store.Stage, target: Target, source: str, received: list[Received]) -> dict[str, Any]:
+    """Say what was installed, after checking that it is what was asked for."""
+    lib = stage.path / "lib"
+    try:
+        found = describe(stage.path / "include", lib, prefix=stage.path, origin=source, flavor=target.flavor)
+    except LibtorchFFIError as error:
+        raise IntegrityError(
+            f"What {source} gave is not a whole libtorch: {error} Nothing was kept. Set LIBTORCH_SOURCE to another "
+            "source."
+        ) from error
+    if (found.version, found.platform) != (target.version, target.platform):
+        raise IntegrityError(
+            f"What {source} gave is libtorch {found.version} for {found.platform}, where {target} was asked for. "
+            "Nothing was kept. Set LIBTORCH_SOURCE to another source, or ask whose index this is."
+        )
+    files = [path for name in found.libraries if (path := library_file(lib, name)) is not None]
+    return {
+        "format": mark.FORMAT,
+        "version": target.version,
+        "platform": target.platform,
+        "flavor": target.flavor,
+        "source": source,
+        "cxx11_abi": found.cxx11_abi,
+        "cxx_standard": found.cxx_standard,
+        "link": list(found.libraries),
+        "libraries": {path.name: path.stat().st_size for path in files},
+        "size": sum(entry.size for entry in stage.entries.values()),
+        "files": len(stage.entries),
+        "archives": [each.stated() for each in received],
+        "installed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _placed(home: Path, target: Target, source: str) -> Libtorch:
+    tree = mark.read(home, target)
+    if tree.libtorch is None:
+        raise StoreError(
+            f"{tree.path} was installed and is {tree.verdict} already: another program changes the cache folder. Run "
+            "the command again, or set LIBTORCH_HOME to a folder of your own."
+        )
+    return replace(tree.libtorch, origin=source)

@@ -1,0 +1,327 @@
+"""Bytes from servers: ranges, whole files, and what may be tried again.
+
+Owns the HTTP session, its timeouts, the few retries, and the words for what a server did. Never decides whether bytes
+are the right ones: those who know the digests do. Retries only what can pass (a dropped connection, a timeout, 5xx,
+429), and a range that was cut off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+import urllib3.exceptions
+
+from libtorch_ffi.errors import DownloadError
+from libtorch_ffi.provision.progress import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from libtorch_ffi.provision.progress import Progress
+
+_log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for a connection; a server that cannot be reached falls through to the next source."""
+
+READ_TIMEOUT = 30.0
+"""Seconds to wait for the next bytes."""
+
+TRIES = 4
+"""How often one request is made, the first time included."""
+
+PAUSE = 0.5
+"""Seconds before the second try, doubled for each one after it."""
+
+_LONGEST_PAUSE = 20.0
+_BLOCK = 1 << 18
+_OK, _PARTIAL, _GONE, _TOO_MANY, _SERVER_ERROR = 200, 206, (404, 410), 429, 500
+
+
+class UnreachableError(DownloadError):
+    """A source that gave no answer, or not the bytes; the next source may have them."""
+
+
+class AbsentError(DownloadError):
+    """A source that answered and does not have what was asked for."""
+
+
+class NoRangesError(Exception):
+    """A server that answers a range with the whole file."""
+
+
+class _TransientError(Exception):
+    """What may pass when tried again; `wait` is what the server asked for, in seconds."""
+
+    def __init__(self, fact: str, wait: float = 0.0) -> None:
+        super().__init__(fact)
+        self.wait = wait
+
+
+def shown(url: str) -> str:
+    """Return an address without the name and the password that it may hold, for messages and receipts."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
+
+
+class _Patience:
+    """How often a request has failed in a row, and how long to wait before the next."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.failures = 0
+
+    @contextmanager
+    def forgiving(self) -> Iterator[None]:
+        """Pause on what may pass, and give up when it has not passed a few times."""
+        try:
+            yield
+        except _TransientError as error:
+            self.failures += 1
+            if self.failures >= TRIES:
+                raise UnreachableError(f"{shown(self._url)} was tried {TRIES} times and failed: {error}") from error
+            wait = min(max(PAUSE * 2 ** (self.failures - 1), error.wait), _LONGEST_PAUSE)
+            _log.info("%s: %s; trying again in %.1f s", shown(self._url), error, wait)
+            time.sleep(wait)
+
+
+class Net:
+    """A session with servers, for one install.
+
+    Parameters
+    ----------
+    progress
+        Told of every byte of an archive that arrives.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.session = requests.Session()
+        # Ranges count the bytes of the file itself, so no server may pack them on the way.
+        self.session.headers["Accept-Encoding"] = "identity"
+        self.progress: Progress = progress or Silent()
+        self._telling = False
+        self._met: set[str] = set()
+        self.received = 0
+        self.timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+
+    @contextmanager
+    def told(self, label: str, total: int | None) -> Iterator[None]:
+        """Tell the progress of what arrives in the block, under a label."""
+        self.progress.start(label, total)
+        self._telling = True
+        try:
+            yield
+        finally:
+            self._telling = False
+            self.progress.finish()
+
+    def stream(self, url: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a file from `start` to `stop`, going on where a connection was cut.
+
+        Raises
+        ------
+        UnreachableError
+            Where the server does not give them after a few tries.
+        AbsentError
+            Where there is no such file.
+        NoRangesError
+            Where the server would send the whole file for a part of it.
+        """
+        patience = _Patience(url)
+        while stop is None or start < stop:
+            with patience.forgiving():
+                for block in self._once(url, start, stop):
+                    start += len(block)
+                    patience.failures = 0
+                    self._count(len(block))
+                    yield block
+                if stop is None:
+                    return
+
+    def size(self, url: str) -> int:
+        """Return the size of a file, asked for by its first byte.
+
+        Raises
+        ------
+        UnreachableError, AbsentError, NoRangesError
+            As `stream` does.
+        """
+        patience = _Patience(url)
+        while True:
+            with patience.forgiving(), self._answer(url, 0, 1) as answer:
+                total = answer.headers["Content-Range"].rpartition("/")[2]
+                if not total.isdigit():
+                    raise NoRangesError(url)
+                return int(total)
+
+    def page(self, url: str, accept: str) -> requests.Response:
+        """Return a small page whole.
+
+        Raises
+        ------
+        UnreachableError, AbsentError
+            Where it does not come.
+        """
+        patience = _Patience(url)
+        while True:
+            with patience.forgiving():
+                answer = self._asked(url, {"Accept": accept}, stream=False)
+                _check_status(answer)
+                return answer
+
+    def _count(self, size: int) -> None:
+        self.received += size
+        if self._telling:
+            self.progress.advance(size)
+
+    def _once(self, url: str, start: int, stop: int | None) -> Iterator[bytes]:
+        with self._answer(url, start, stop) as answer:
+            expected = answer.headers.get("Content-Length")
+            missing = int(expected) if expected and expected.isdigit() else None
+            while block := _next_block(answer):
+                missing = missing - len(block) if missing is not None else None
+                yield block
+            if missing:
+                raise _TransientError(f"it sent {missing} bytes fewer than it announced")
+
+    def _answer(self, url: str, start: int, stop: int | None) -> requests.Response:
+        """Ask for a range, or for all of a file; return the answer with its body still to be read."""
+        ranged = bool(start) or stop is not None
+        headers = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if ranged else {}
+        answer = self._asked(url, headers, stream=True)
+        try:
+            _check_status(answer)
+            if ranged:
+                _check_range(answer, start)
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+    def _asked(self, url: str, headers: dict[str, str], *, stream: bool) -> requests.Response:
+        """Make one request; only a server that has answered before is tried again where it gives no answer now."""
+        host = urlsplit(url).netloc
+        try:
+            answer = self.session.get(url, headers=headers, stream=stream, timeout=self.timeout)
+        except requests.ReadTimeout as error:
+            raise _TransientError(_fact(error)) from error
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            if host in self._met:
+                raise _TransientError(_fact(error)) from error
+            raise UnreachableError(f"{shown(url)} cannot be reached: {_fact(error)}") from error
+        except requests.RequestException as error:
+            raise UnreachableError(f"{shown(url)} cannot be asked for: {error}") from error
+        self._met.add(host)
+        return answer
+
+
+class RemoteFile:
+    """A file on a server as `Ranges`.
+
+    Parameters
+    ----------
+    net
+        The session to ask with.
+    url
+        The file's address.
+    size
+        Its size, asked for where it is not known.
+    """
+
+    def __init__(self, net: Net, url: str, size: int | None = None) -> None:
+        self._net = net
+        self._url = url
+        self.name = shown(url)
+        self.size = size if size is not None else net.size(url)
+
+    def blocks(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from `start` to `stop`."""
+        return self._net.stream(self._url, start, stop)
+
+
+def download(net: Net, url: str, path: Path) -> str:
+    """Write a whole file to `path`; return its sha256.
+
+    Raises
+    ------
+    UnreachableError, AbsentError
+        Where it does not come whole.
+    """
+    for _ in range(TRIES):
+        digest = hashlib.sha256()
+        try:
+            with path.open("wb") as file:
+                for block in net.stream(url):
+                    digest.update(block)
+                    file.write(block)
+        except NoRangesError:
+            # The connection was cut, and the server cannot go on where it stopped.
+            _log.info("%s: cut off, and the server has no ranges; beginning again", shown(url))
+            continue
+        return digest.hexdigest()
+    raise UnreachableError(f"{shown(url)} was cut off {TRIES} times, and the server cannot go on where it stopped")
+
+
+def _next_block(answer: requests.Response) -> bytes:
+    try:
+        block: bytes = answer.raw.read(_BLOCK)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise _TransientError(_fact(error)) from error
+    return block
+
+
+def _check_status(answer: requests.Response) -> None:
+    status = answer.status_code
+    if status in (_OK, _PARTIAL):
+        return
+    said = f"{status} {answer.reason or ''}".strip()
+    if status in _GONE:
+        raise AbsentError(f"{shown(answer.url)} does not exist: the server said {said}")
+    if status == _TOO_MANY or status >= _SERVER_ERROR:
+        raise _TransientError(f"the server said {said}", _asked_wait(answer))
+    raise UnreachableError(f"{shown(answer.url)} was refused: the server said {said}")
+
+
+def _check_range(answer: requests.Response, start: int) -> None:
+    """Refuse an answer to a range that is the whole file, or begins elsewhere."""
+    if answer.status_code == _OK:
+        raise NoRangesError(answer.url)
+    sent = answer.headers.get("Content-Range", "")
+    if not sent.startswith(f"bytes {start}-"):
+        raise UnreachableError(
+            f"{shown(answer.url)} was asked for its bytes from {start} on and answered with {sent!r}"
+        )
+
+
+def _asked_wait(answer: requests.Response) -> float:
+    asked = answer.headers.get("Retry-After", "")
+    return float(asked) if asked.isdigit() else 0.0
+
+
+def _fact(error: BaseException) -> str:
+    """Say in a few words what went wrong, without the wrapping that requests and urllib3 put around it."""
+    text = str(error)
+    if "Name or service not known" in text or "name resolution" in text or "nodename nor servname" in text:
+        return "its name cannot be resolved"
+    if isinstance(error, (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)):
+        return f"no connection within {CONNECT_TIMEOUT:.0f} s"
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
+        return f"no bytes within {READ_TIMEOUT:.0f} s"
+    if "Connection refused" in text:
+        return "the connection was refused"
+    return text.splitlines()[0] if text else type(error).__name__

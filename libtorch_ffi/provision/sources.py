@@ -1,0 +1,269 @@
+"""Where a libtorch is downloaded from: PyTorch's own index, PyPI, and PyTorch's zips.
+
+Owns the order of the sources and what each of them needs to be asked. Every source writes the tree to a stage and
+returns what it received; one that cannot be reached, or has not the target, says so by an exception and the next is
+asked. Never puts a tree in place.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from libtorch_ffi.errors import IntegrityError
+from libtorch_ffi.provision import catalogue, closure, index
+from libtorch_ffi.provision.archive import Archive, LocalFile
+from libtorch_ffi.provision.providers import Providers
+from libtorch_ffi.provision.remote import AbsentError, NoRangesError, RemoteFile, download, shown
+from libtorch_ffi.provision.targets import release_numbers
+from libtorch_ffi.provision.wheel import PYTHON_ONLY, Wheel, is_library
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+    from libtorch_ffi.provision.index import Index, Listed
+    from libtorch_ffi.provision.remote import Net
+    from libtorch_ffi.provision.settings import Settings, Source
+    from libtorch_ffi.provision.store import Stage
+    from libtorch_ffi.provision.targets import Target
+
+_log = logging.getLogger(__name__)
+
+_OLD_ABI_UNTIL = (2, 7)
+_PLAIN_ZIP_NAMES_FROM = (2, 8)
+_ZIP_TREES = ("include/", "share/cmake/", "build-version")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be fetched, and the means.
+
+    Parameters
+    ----------
+    target
+        The libtorch.
+    settings
+        Where from.
+    net
+        The session.
+    stage
+        Where to.
+    """
+
+    target: Target
+    settings: Settings
+    net: Net
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class Received:
+    """An archive that was used, for `.ok`.
+
+    Parameters
+    ----------
+    url
+        Its address.
+    sha256
+        The digest that was published for it, where one was.
+    checked
+        How its bytes were checked: ``sha256`` of the whole, ``record-pin`` (each member against a RECORD that is
+        pinned), or ``record`` (each member against the RECORD that came with it).
+    """
+
+    url: str
+    sha256: str | None
+    checked: str
+
+    def stated(self) -> dict[str, Any]:
+        """Return it as `.ok` states it."""
+        return {"url": self.url, "sha256": self.sha256, "checked": self.checked}
+
+
+def in_order(settings: Settings) -> list[tuple[Source, Callable[[Order], list[Received]]]]:
+    """Return the sources to ask, most verifiable first; the one that is forced, where one is."""
+    every: list[tuple[Source, Callable[[Order], list[Received]]]] = [
+        ("official-wheel", official_wheel),
+        ("pypi", pypi),
+        ("official-zip", official_zip),
+    ]
+    return [each for each in every if settings.source in (None, each[0])]
+
+
+def official_indexes(target: Target) -> tuple[str, ...]:
+    """Return the folders of PyTorch's own index that may have a target; the compiler's default C++ ABI comes first."""
+    old_abi = release_numbers(target.version) < _OLD_ABI_UNTIL
+    if target.flavor == "cpu" and target.platform == "linux-x86_64" and old_abi:
+        return ("cpu-cxx11-abi", "cpu")
+    return (target.flavor,)
+
+
+def official_wheel(order: Order) -> list[Received]:
+    """Fetch from the torch wheel on PyTorch's own index."""
+    absent: AbsentError | None = None
+    for name in official_indexes(order.target):
+        own = index.Index(order.net, f"{index.official_base(order.settings)}/whl/{name}")
+        try:
+            torch = _Torch.pinned(order, name) or _Torch.listed(order, own)
+            return torch.fetch(order, (own, _pypi_index(order)))
+        except AbsentError as error:
+            absent = error
+    assert absent is not None  # noqa: S101 (there is always an index to ask)
+    raise absent
+
+
+def pypi(order: Order) -> list[Received]:
+    """Fetch from the torch wheel on PyPI, or on the index that pip is configured for."""
+    own = _pypi_index(order)
+    return _Torch.listed(order, own).fetch(order, (own,))
+
+
+@dataclass(frozen=True)
+class _Torch:
+    """The torch wheel to take: its address, and what is known of it."""
+
+    url: str
+    size: int | None
+    sha256: str | None
+    record_sha256: str | None
+
+    @classmethod
+    def pinned(cls, order: Order, name: str) -> _Torch | None:
+        pin = catalogue.official_wheel(order.target, name)
+        if pin is None or pin.url is None:
+            return None
+        url = pin.url.replace(index.OFFICIAL_BASE, index.official_base(order.settings), 1)
+        return cls(url, None, pin.sha256, pin.record_sha256)
+
+    @classmethod
+    def listed(cls, order: Order, own: Index) -> _Torch:
+        target = order.target
+        found = own.find("torch", index.of_release(target.version), target.platform)
+        sha256, record_sha256 = _digests(found)
+        return cls(found.url, found.size, sha256, record_sha256)
+
+    def fetch(self, order: Order, indexes: tuple[Index, ...]) -> list[Received]:
+        """Write the tree from this wheel and those that it names."""
+        _check_asked(order.settings.sha256, self.sha256, self.url)
+        received: list[Received] = []
+        wheel = _open(order, self, received)
+        built_for = wheel.flavor()
+        target = order.target
+        if built_for != target.flavor and (target.flavor != "cpu" or target.platform.startswith("macos")):
+            raise AbsentError(f"the torch wheel {shown(self.url)} is built for {built_for}, not for {target.flavor}")
+
+        def open_listed(listed: Listed) -> Wheel:
+            sha256, record_sha256 = _digests(listed)
+            return _open(order, _Torch(listed.url, listed.size, sha256, record_sha256), received)
+
+        providers = Providers(wheel.requirements(), indexes, target.platform, open_listed)
+        take = closure.take_whole if built_for == target.flavor else closure.take_cpu
+        take(order.stage, wheel, target, providers, order.net)
+        return received
+
+
+def official_zip(order: Order) -> list[Received]:
+    """Fetch PyTorch's libtorch zip: the whole of it, and only where its digest is known."""
+    url, sha256 = _zip_to_take(order)
+    path = order.stage.scratch(url.rpartition("/")[2])
+    _download_checked(order, url, path, sha256)
+    archive = Archive(LocalFile(path, shown(url)))
+    members = {
+        inside: member for name, member in archive.members.items() if _is_of_libtorch(inside := name.partition("/")[2])
+    }
+    paths = {member.name: inside for inside, member in members.items()}
+    for member, chunks in archive.each(members.values()):
+        order.stage.write(paths[member.name], chunks, executable=member.executable)
+    closure.check(order.stage, order.target)
+    return [Received(shown(url), sha256, "sha256")]
+
+
+def _zip_to_take(order: Order) -> tuple[str, str]:
+    """Return the address of the zip and the digest that it must have."""
+    base = index.official_base(order.settings)
+    pins = catalogue.zips(order.target)
+    for pin in pins:
+        if pin.sha256 is not None:
+            _check_asked(order.settings.sha256, pin.sha256, pin.url)
+            return pin.url.replace(index.OFFICIAL_BASE, base, 1), pin.sha256
+    url = f"{base}/libtorch/{order.target.flavor}/{_zip_name(order.target)}"
+    if order.settings.sha256 is None:
+        raise AbsentError(
+            f"the sha256 of {shown(url)} is not known, and a zip is not taken unchecked; give it with LIBTORCH_SHA256"
+        )
+    return url, order.settings.sha256
+
+
+def _zip_name(target: Target) -> str:
+    """Return the name that PyTorch gives to a zip; it changed with 2.2 on macOS and with 2.8 on Linux."""
+    version, flavor = target.version, target.flavor
+    system, _, machine = target.platform.partition("-")
+    if system == "macos":
+        return f"libtorch-macos-{machine}-{version}.zip"
+    if machine != "x86_64":
+        raise AbsentError(f"PyTorch has no libtorch zip for {target.platform}")
+    abi = "" if release_numbers(version) >= _PLAIN_ZIP_NAMES_FROM else "cxx11-abi-"
+    return f"libtorch-{abi}shared-with-deps-{version}%2B{flavor}.zip"
+
+
+def _is_of_libtorch(inside: str) -> bool:
+    folder, _, file = inside.rpartition("/")
+    return inside.startswith(_ZIP_TREES) or (folder == "lib" and is_library(file) and not file.startswith(PYTHON_ONLY))
+
+
+def _download_checked(order: Order, url: str, path: Path, sha256: str | None) -> None:
+    with order.net.told(path.name, None):
+        digest = download(order.net, url, path)
+    if sha256 not in (None, digest):
+        raise IntegrityError(
+            f"{shown(url)} has the sha256 {digest}, where {sha256} was published: the bytes were changed or damaged on "
+            "their way. Nothing was kept. Run the command again; if it fails alike, set LIBTORCH_SOURCE to another "
+            "source."
+        )
+
+
+def _pypi_index(order: Order) -> Index:
+    return index.Index(order.net, index.pypi_base(order.settings))
+
+
+def _digests(listed: Listed) -> tuple[str | None, str | None]:
+    """Return a listed wheel's digests; an index must not state another than the pinned one."""
+    pin = catalogue.pypi_wheel(listed.filename)
+    if pin is None:
+        return listed.sha256, None
+    if listed.sha256 not in (None, pin.sha256):
+        raise IntegrityError(
+            f"{shown(listed.url)} has the sha256 {listed.sha256} on its index, where {pin.sha256} is pinned: this is "
+            "not the wheel that was published. Nothing was downloaded. Look at LIBTORCH_INDEX_URL and at pip's "
+            "configured index."
+        )
+    return pin.sha256, pin.record_sha256
+
+
+def _check_asked(asked: str | None, published: str | None, url: str) -> None:
+    if asked is not None and asked != published:
+        raise IntegrityError(
+            f"{shown(url)} is published with the sha256 {published}, where LIBTORCH_SHA256 asks for {asked}. Nothing "
+            "was downloaded. Correct LIBTORCH_SHA256, or unset it."
+        )
+
+
+def _open(order: Order, torch: _Torch, received: list[Received]) -> Wheel:
+    """Open a wheel for reading members, or, where the server has no ranges, download and check it whole."""
+    name = torch.url.partition("#")[0].rpartition("/")[2]
+    try:
+        archive = Archive(RemoteFile(order.net, torch.url, torch.size))
+    except NoRangesError:
+        _log.warning("%s: the server has no ranges, so all of it is downloaded", shown(torch.url))
+        path = order.stage.scratch(name)
+        _download_checked(order, torch.url, path, torch.sha256)
+        archive = Archive(LocalFile(path, shown(torch.url)))
+        checked = "sha256" if torch.sha256 else "record"
+    else:
+        checked = "record-pin" if torch.record_sha256 else "record"
+    wheel = Wheel(archive, torch.record_sha256)
+    received.append(Received(shown(torch.url), torch.sha256, checked))
+    return wheel
