@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from libtorch_ffi.provision.ensure import ensure, locate, probe_sources, survey
+    from libtorch_ffi.provision.entry import ensure, locate, probe_sources, survey
     from libtorch_ffi.provision.libtorch import Libtorch
     from libtorch_ffi.provision.places import Place, Probe
     from libtorch_ffi.provision.progress import Progress
@@ -33,6 +33,7 @@ __all__ = [
     "survey",
 ]
 
+# No module may have the name of a function here: importing the module would put it in the function's place.
 _HOMES = {
     "Installed": "store",
     "Libtorch": "libtorch",
@@ -41,12 +42,12 @@ _HOMES = {
     "Progress": "progress",
     "Settings": "settings",
     "Target": "targets",
-    "ensure": "ensure",
+    "ensure": "entry",
     "installed": "store",
-    "locate": "ensure",
-    "probe_sources": "ensure",
+    "locate": "entry",
+    "probe_sources": "entry",
     "remove": "store",
-    "survey": "ensure",
+    "survey": "entry",
 }
 
 
