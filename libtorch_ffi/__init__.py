@@ -1,0 +1,75 @@
+"""All of libtorch, none of torch.
+
+``import libtorch_ffi`` opens no file and loads no library: every name is resolved when it is first asked for. Names are
+torch's. What is asked for is looked up, in this order: the modules of this package, the functions written in Python, the
+compiled core (Tensor, the dtypes, `tensor`), and the operators of libtorch's ``aten`` namespace.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+TYPE_CHECKING = False  # what type checkers take for true; importing `typing` for it would cost 2 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+    from libtorch_ffi import autograd as autograd
+    from libtorch_ffi import ops as ops
+    from libtorch_ffi._C import Generator as Generator
+    from libtorch_ffi._C import LinAlgError as LinAlgError
+    from libtorch_ffi._C import OutOfMemoryError as OutOfMemoryError
+    from libtorch_ffi._C import Size as Size
+    from libtorch_ffi._C import Tensor as Tensor
+    from libtorch_ffi._C import device as device
+    from libtorch_ffi._C import dtype as dtype
+    from libtorch_ffi._C import layout as layout
+    from libtorch_ffi._C import memory_format as memory_format
+    from libtorch_ffi.errors import LibtorchFFIError as LibtorchFFIError
+
+__version__ = "0.1.0"
+
+_MODULES = ("autograd", "build", "errors", "ops", "provision")
+"""The public modules, imported when they are named."""
+
+_HOMES = {
+    "LibtorchFFIError": "errors",
+    "enable_grad": "autograd",
+    "inference_mode": "autograd",
+    "no_grad": "autograd",
+    "set_grad_enabled": "autograd",
+}
+"""Public names that a module of this package defines, and which."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"libtorch_ffi.{name}")
+    if name.startswith("__"):
+        raise AttributeError(f"module 'libtorch_ffi' has no attribute {name!r}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"libtorch_ffi.{_HOMES[name]}"), name)
+    else:
+        value = _from_libtorch(name)
+    globals()[name] = value
+    return value
+
+
+def _from_libtorch(name: str) -> Any:
+    from libtorch_ffi._binding import core
+
+    value = getattr(core, name, None)
+    if value is None:
+        value = core.function_packet(f"aten::{name}")
+    if value is None:
+        raise AttributeError(
+            f"module 'libtorch_ffi' has no attribute {name!r}: it is no name of this package, and the libtorch that it "
+            f"was built against has no operator aten::{name}"
+        )
+    return value
+
+
+def __dir__() -> list[str]:
+    from libtorch_ffi._binding import core
+
+    operators = {name.removeprefix("aten::").partition(".")[0] for name in core.operators() if name.startswith("aten::")}
+    return sorted({*globals(), *_MODULES, *_HOMES, *dir(core), *operators})

@@ -1,0 +1,2 @@
+"""How tensors print. (placeholder)"""
+def tensor_repr(t): return f"tensor({t.tolist()})"

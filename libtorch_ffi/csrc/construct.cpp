@@ -1,0 +1,367 @@
+// Owns the reading of Python data into tensors. Two passes: the first finds shape and dtype, the second writes each element
+// into the tensor's memory.
+#include "construct.h"
+
+#include "convert.h"
+#include "interchange.h"
+#include "tensor.h"
+#include "values.h"
+
+namespace ltf {
+namespace {
+
+/// Nested deeper than this, data is taken to contain itself.
+constexpr size_t kDeepest = 64;
+
+bool is_nested(PyObject* object) {
+    if (PyList_Check(object) != 0 || PyTuple_Check(object) != 0) {
+        return true;
+    }
+    return PySequence_Check(object) != 0 && PyUnicode_Check(object) == 0 && PyBytes_Check(object) == 0 &&
+           !is_tensor(object) && PyObject_CheckBuffer(object) == 0;
+}
+
+at::ScalarType default_dtype() { return c10::get_default_dtype_as_scalartype(); }
+
+/// The dtype that one element asks for.
+at::ScalarType dtype_of_element(PyObject* object) {
+    if (PyFloat_Check(object) != 0) {
+        return default_dtype();
+    }
+    if (PyBool_Check(object) != 0) {
+        return at::kBool;
+    }
+    if (PyLong_Check(object) != 0) {
+        return at::kLong;
+    }
+    if (PyComplex_Check(object) != 0) {
+        return default_dtype() == at::kDouble ? at::kComplexDouble : at::kComplexFloat;
+    }
+    if (is_tensor(object)) {
+        return tensor_of(object).scalar_type();
+    }
+    if (PyObject_CheckBuffer(object) != 0 && PyBytes_Check(object) == 0) {
+        return tensor_from_buffer(object, false).scalar_type();
+    }
+    raise(PyExc_TypeError, "new(): invalid data type '%s'", Py_TYPE(object)->tp_name);
+}
+
+/// Shape and dtype of nested data.
+struct Survey {
+    c10::SmallVector<int64_t, 5> shape;
+    at::ScalarType dtype = at::ScalarType::Undefined;
+    bool has_dtype = false;  // given by the caller: elements need not be looked at
+
+    void visit(PyObject* object, size_t depth) {
+        if (!is_nested(object)) {
+            visit_element(object, depth);
+            return;
+        }
+        if (depth >= kDeepest) {
+            raise(PyExc_ValueError, "too many dimensions: data nested deeper than %zu", kDeepest);
+        }
+        Ref items = Ref::steal(PySequence_Fast(object, "a sequence was expected"));
+        const Py_ssize_t length = PySequence_Fast_GET_SIZE(items.get());
+        if (depth == shape.size()) {
+            shape.push_back(length);
+        }
+        if (shape[depth] != length) {
+            raise(PyExc_ValueError, "expected sequence of length %lld at dim %zu (got %zd)",
+                  static_cast<long long>(shape[depth]), depth, length);
+        }
+        for (Py_ssize_t i = 0; i < length; ++i) {
+            visit(PySequence_Fast_GET_ITEM(items.get(), i), depth + 1);
+        }
+    }
+
+  private:
+    void visit_element(PyObject* object, size_t depth) {
+        if (depth_known_ && depth != depth_) {
+            raise(PyExc_ValueError, "expected a sequence at dim %zu (got a %s)", std::min(depth, depth_),
+                  Py_TYPE(object)->tp_name);
+        }
+        depth_known_ = true;
+        depth_ = depth;
+        if (!has_dtype) {
+            const at::ScalarType found = dtype_of_element(object);
+            dtype = dtype == at::ScalarType::Undefined ? found : c10::promoteTypes(dtype, found);
+        }
+    }
+
+    bool depth_known_ = false;
+    size_t depth_ = 0;
+};
+
+at::Scalar read_element(PyObject* object) {
+    at::Scalar scalar;
+    if (read_scalar(object, scalar)) {
+        return scalar;
+    }
+    if (is_tensor(object)) {
+        return tensor_of(object).item();
+    }
+    if (PyObject_CheckBuffer(object) != 0 && PyBytes_Check(object) == 0) {
+        return tensor_from_buffer(object, false).item();
+    }
+    raise(PyExc_TypeError, "new(): invalid data type '%s'", Py_TYPE(object)->tp_name);
+}
+
+template <class Element>
+void store(Element*& next, PyObject* object) {
+    *next++ = read_element(object).to<Element>();
+}
+
+template <>
+void store(float*& next, PyObject* object) {
+    *next++ = PyFloat_CheckExact(object) != 0 ? static_cast<float>(PyFloat_AS_DOUBLE(object))
+                                              : read_element(object).to<float>();
+}
+
+template <class Element>
+void fill(Element*& next, PyObject* object) {
+    if (!is_nested(object)) {
+        store(next, object);
+        return;
+    }
+    Ref items = Ref::steal(PySequence_Fast(object, "a sequence was expected"));
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+        fill(next, PySequence_Fast_GET_ITEM(items.get(), i));
+    }
+}
+
+template <class Element>
+at::Tensor filled(PyObject* data, at::IntArrayRef shape) {
+    at::Tensor tensor = at::empty(shape, c10::CppTypeToScalarType<Element>::value);
+    auto* next = tensor.data_ptr<Element>();
+    fill(next, data);
+    return tensor;
+}
+
+/// The data in `dtype`. The rare dtypes are filled in a wider one of their kind first.
+at::Tensor filled_as(PyObject* data, const Survey& survey) {
+    const at::AutoDispatchBelowAutograd below;
+    switch (survey.dtype) {
+        case at::kFloat:
+            return filled<float>(data, survey.shape);
+        case at::kDouble:
+            return filled<double>(data, survey.shape);
+        case at::kLong:
+            return filled<int64_t>(data, survey.shape);
+        case at::kBool:
+            return filled<bool>(data, survey.shape);
+        default:
+            break;
+    }
+    if (at::isComplexType(survey.dtype)) {
+        return filled<c10::complex<double>>(data, survey.shape).to(survey.dtype);
+    }
+    if (at::isFloatingType(survey.dtype)) {
+        return filled<double>(data, survey.shape).to(survey.dtype);
+    }
+    return filled<int64_t>(data, survey.shape).to(survey.dtype);
+}
+
+at::Tensor tensor_from_nested(PyObject* data, std::optional<at::ScalarType> dtype) {
+    Survey survey;
+    survey.has_dtype = dtype.has_value();
+    survey.dtype = dtype.value_or(at::ScalarType::Undefined);
+    survey.visit(data, 0);
+    if (survey.dtype == at::ScalarType::Undefined) {
+        survey.dtype = default_dtype();  // no element at all
+    }
+    return filled_as(data, survey);
+}
+
+// Nested lists from tensors
+
+template <class Element>
+PyObject* number_of(Element value) {
+    return wrap(at::Scalar(value));
+}
+template <>
+PyObject* number_of(bool value) {
+    return boolean(value);
+}
+template <>
+PyObject* number_of(int64_t value) {
+    return Ref::steal(PyLong_FromLongLong(value)).release();
+}
+template <>
+PyObject* number_of(double value) {
+    return Ref::steal(PyFloat_FromDouble(value)).release();
+}
+
+/// The elements of one contiguous block, from dimension `depth` on.
+template <class Element>
+PyObject* nested(const Element*& next, at::IntArrayRef shape) {
+    if (shape.empty()) {
+        return number_of<Element>(*next++);
+    }
+    Ref list = Ref::steal(PyList_New(static_cast<Py_ssize_t>(shape[0])));
+    for (int64_t i = 0; i < shape[0]; ++i) {
+        PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), nested(next, shape.slice(1)));
+    }
+    return list.release();
+}
+
+template <class Element>
+PyObject* nested_as(const at::Tensor& source) {
+    const at::Tensor tensor = source.to(c10::CppTypeToScalarType<Element>::value).contiguous();
+    const auto* next = static_cast<const Element*>(tensor.data_ptr());
+    return nested(next, tensor.sizes());
+}
+
+bool is_array(PyObject* data) {
+    return !is_tensor(data) && PyObject_CheckBuffer(data) != 0 && PyBytes_Check(data) == 0;
+}
+
+struct Options {
+    std::optional<at::ScalarType> dtype;
+    std::optional<at::Device> device;
+    bool requires_grad = false;
+    bool pin_memory = false;
+};
+
+at::Tensor placed(at::Tensor tensor, const Options& options) {
+    if (options.dtype.has_value() || options.device.has_value()) {
+        tensor = tensor.to(options.device.value_or(tensor.device()), options.dtype.value_or(tensor.scalar_type()));
+    }
+    return options.pin_memory ? tensor.pin_memory() : tensor;
+}
+
+/// `copies`: whether memory that could be shared is copied all the same.
+at::Tensor make_tensor(PyObject* data, const Options& options, bool copies) {
+    at::Tensor tensor;
+    if (is_tensor(data) || is_array(data)) {
+        tensor = is_tensor(data) ? tensor_of(data) : tensor_from_buffer(data, !copies);
+        if (copies) {
+            tensor = tensor.detach().clone();
+        }
+    } else {
+        tensor = tensor_from_nested(data, options.dtype);
+    }
+    return placed(std::move(tensor), options);
+}
+
+Options read_options(const pybind11::object& dtype, const pybind11::object& device, bool requires_grad, bool pin) {
+    Options options;
+    options.requires_grad = requires_grad;
+    options.pin_memory = pin;
+    at::ScalarType type{};
+    at::Device place(at::kCPU);
+    if (!dtype.is_none()) {
+        if (!read_dtype(dtype.ptr(), type)) {
+            raise(PyExc_TypeError, "tensor(): argument 'dtype' must be a dtype, not %s", Py_TYPE(dtype.ptr())->tp_name);
+        }
+        options.dtype = type;
+    }
+    if (!device.is_none()) {
+        if (!read_device(device.ptr(), place)) {
+            raise(PyExc_TypeError, "tensor(): argument 'device' must be a device, not %s",
+                  Py_TYPE(device.ptr())->tp_name);
+        }
+        options.device = place;
+    }
+    return options;
+}
+
+/// The two arguments that nearly every call leaves out make the plain C signature worth its lines: pybind11's dispatch
+/// takes longer than a small tensor.
+PyObject* tensor(PyObject*, PyObject* const* values, Py_ssize_t count, PyObject* names) {
+    return guarded([&]() -> PyObject* {
+        if (count != 1) {
+            raise(PyExc_TypeError, "tensor() takes 1 positional argument (data), but %zd were given", count);
+        }
+        if (names == nullptr) {
+            return wrap(make_tensor(values[0], Options(), true));
+        }
+        pybind11::object dtype = pybind11::none();
+        pybind11::object device = pybind11::none();
+        bool requires_grad = false;
+        bool pin_memory = false;
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+            const auto name = pybind11::handle(PyTuple_GET_ITEM(names, i)).cast<std::string>();
+            const auto value = pybind11::reinterpret_borrow<pybind11::object>(values[count + i]);
+            if (name == "dtype") {
+                dtype = value;
+            } else if (name == "device") {
+                device = value;
+            } else if (name == "requires_grad") {
+                requires_grad = value.cast<bool>();
+            } else if (name == "pin_memory") {
+                pin_memory = value.cast<bool>();
+            } else {
+                raise(PyExc_TypeError, "tensor() got an unexpected keyword argument '%s'", name.c_str());
+            }
+        }
+        const Options options = read_options(dtype, device, requires_grad, pin_memory);
+        at::Tensor result = make_tensor(values[0], options, true);
+        result.set_requires_grad(requires_grad);
+        return wrap(std::move(result));
+    });
+}
+
+PyMethodDef tensor_definition = {"tensor", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(tensor)),
+                                 METH_FASTCALL | METH_KEYWORDS,
+                                 "tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False)\n--\n\n"
+                                 "A new tensor with a copy of the data: a number, nested sequences of numbers, an array "
+                                 "or a tensor."};
+
+}  // namespace
+
+PyObject* tensor_tolist(PyObject* self, PyObject*) {
+    return guarded([&] {
+        at::NoGradGuard no_grad;
+        const at::Tensor tensor = tensor_of(self).cpu().resolve_conj().resolve_neg();
+        switch (tensor.scalar_type()) {
+            case at::kBool:
+                return nested_as<bool>(tensor);
+            case at::kUInt64:
+                return nested_as<uint64_t>(tensor);
+            default:
+                break;
+        }
+        if (tensor.is_complex()) {
+            return nested_as<c10::complex<double>>(tensor);
+        }
+        return tensor.is_floating_point() ? nested_as<double>(tensor) : nested_as<int64_t>(tensor);
+    });
+}
+
+at::Tensor tensor_from_data(PyObject* data) { return make_tensor(data, Options(), false); }
+
+at::Tensor construct_tensor(PyObject* args, PyObject* kwargs) {
+    if (kwargs != nullptr && PyDict_GET_SIZE(kwargs) > 0) {
+        raise(PyExc_TypeError, "Tensor() takes no keyword arguments; tensor(data, dtype=…, device=…) does");
+    }
+    c10::SmallVector<int64_t, 5> sizes;
+    const Py_ssize_t count = PyTuple_GET_SIZE(args);
+    if (read_int_list(args, sizes)) {
+        return count == 0 ? at::empty({0}) : at::empty(sizes);
+    }
+    if (count != 1) {
+        raise(PyExc_TypeError, "Tensor() takes sizes, or one sequence, array or tensor");
+    }
+    PyObject* first = PyTuple_GET_ITEM(args, 0);
+    if (is_tensor(first)) {
+        return tensor_of(first).alias();
+    }
+    Options options;
+    options.dtype = default_dtype();
+    return make_tensor(first, options, true);
+}
+
+void register_construct(pybind11::module_& module) {
+    namespace py = pybind11;
+    Ref function = Ref::steal(PyCFunction_NewEx(&tensor_definition, nullptr, nullptr));
+    check_status(PyModule_AddObjectRef(module.ptr(), "tensor", function.get()));
+    module.def(
+        "as_tensor",
+        [](const py::object& data, const py::object& dtype, const py::object& device) {
+            return make_tensor(data.ptr(), read_options(dtype, device, false, false), false);
+        },
+        py::arg("data"), py::arg("dtype") = py::none(), py::arg("device") = py::none(),
+        "A tensor of the data, sharing its memory where dtype and device allow.");
+}
+
+}  // namespace ltf

@@ -1,0 +1,72 @@
+// Owns the table from libtorch's exceptions to Python's: an operator raises what torch raises, without the C++ backtrace.
+#include <cstdlib>
+#include <string>
+
+#include "errors.h"
+
+namespace ltf {
+namespace {
+
+PyObject* linalg_error_type = nullptr;
+PyObject* out_of_memory_error_type = nullptr;
+
+/// Whether libtorch's C++ backtrace is wanted in messages, as torch asks with the same variable.
+bool shows_backtrace() {
+    const char* value = std::getenv("TORCH_SHOW_CPP_STACKTRACES");
+    return value != nullptr && std::string(value) == "1";
+}
+
+void set_from_libtorch(PyObject* type, const c10::Error& error) {
+    PyErr_SetString(type, shows_backtrace() ? error.what() : error.what_without_backtrace());
+}
+
+PyObject* new_runtime_error(pybind11::module_& module, const char* name, const char* doc) {
+    const std::string qualified = std::string("libtorch_ffi.") + name;
+    Ref type = Ref::steal(PyErr_NewExceptionWithDoc(qualified.c_str(), doc, PyExc_RuntimeError, nullptr));
+    check_status(PyModule_AddObjectRef(module.ptr(), name, type.get()));
+    return type.release();
+}
+
+}  // namespace
+
+PyObject* linalg_error() { return linalg_error_type; }
+PyObject* out_of_memory_error() { return out_of_memory_error_type; }
+
+void register_errors(pybind11::module_& module) {
+    linalg_error_type = new_runtime_error(module, "LinAlgError", "A matrix that a linear algebra operator cannot take.");
+    out_of_memory_error_type = new_runtime_error(module, "OutOfMemoryError", "A device has no memory left.");
+}
+
+void set_python_error() noexcept {
+    try {
+        throw;
+    } catch (const PythonError&) {
+        // Python's error indicator holds it already.
+    } catch (pybind11::error_already_set& error) {
+        error.restore();
+    } catch (const pybind11::builtin_exception& error) {
+        error.set_error();
+    } catch (const c10::IndexError& error) {
+        set_from_libtorch(PyExc_IndexError, error);
+    } catch (const c10::ValueError& error) {
+        set_from_libtorch(PyExc_ValueError, error);
+    } catch (const c10::TypeError& error) {
+        set_from_libtorch(PyExc_TypeError, error);
+    } catch (const c10::NotImplementedError& error) {
+        set_from_libtorch(PyExc_NotImplementedError, error);
+    } catch (const c10::LinAlgError& error) {
+        set_from_libtorch(linalg_error(), error);
+    } catch (const c10::OutOfMemoryError& error) {
+        set_from_libtorch(out_of_memory_error(), error);
+    } catch (const c10::Error& error) {
+        set_from_libtorch(PyExc_RuntimeError, error);
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+    } catch (...) {
+        PyErr_SetString(PyExc_RuntimeError, "libtorch threw an exception that is not a std::exception");
+    }
+}
+
+}  // namespace ltf

@@ -1,0 +1,19 @@
+// Memory shared with other libraries: the buffer protocol both ways.
+#pragma once
+
+#include <vector>
+
+#include "object.h"
+
+namespace ltf {
+
+/// A tensor over the memory of an object that has the buffer protocol; it keeps the object alive. `shares` tells that the
+/// tensor is handed out as it is: then a buffer that is read-only is worth a warning.
+at::Tensor tensor_from_buffer(PyObject* object, bool shares);
+
+/// Adds the buffer protocol to the slots of the Tensor type.
+void add_interchange_slots(std::vector<PyType_Slot>& slots);
+
+void register_interchange(pybind11::module_& module);
+
+}  // namespace ltf

@@ -1,0 +1,50 @@
+// The state that a kernel runs in: without the GIL, and below Autograd where nothing is to be recorded.
+#pragma once
+
+#include <optional>
+
+#include "convert.h"
+
+namespace ltf {
+
+/// Up to so many elements a kernel on the CPU is shorter than giving the GIL away and taking it back.
+constexpr int64_t kFewElements = 1024;
+
+/// What a kernel of aten may cost, which tells whether the GIL is worth releasing.
+enum class Work {
+    view,       // nothing is computed
+    bounded,    // bounded by the arguments' sizes
+    unbounded,  // a small argument may make a large result
+    foreign,    // not an operator of aten: anything
+};
+
+/// Lives around one kernel. Where nothing is recorded, aten's Autograd kernels do nothing but pass on, and are left out;
+/// ADInplaceOrView stays, which counts versions and ties views to their bases.
+///
+/// No Python error may be raised inside: the GIL may be gone.
+class KernelScope {
+  public:
+    KernelScope(const CallFacts& facts, Work work) : released_(releases_gil(facts, work)) {
+        if (work != Work::foreign && !facts.nested && !facts.dual &&
+            (!facts.requires_grad || !at::GradMode::is_enabled())) {
+            below_.emplace();
+        }
+    }
+
+  private:
+    static bool releases_gil(const CallFacts& facts, Work work) {
+        switch (work) {
+            case Work::view:
+                return false;
+            case Work::bounded:
+                return facts.tensors == 0 || !facts.on_cpu || facts.elements > kFewElements;
+            default:
+                return true;
+        }
+    }
+
+    WithoutGil released_;
+    std::optional<at::AutoDispatchBelowAutograd> below_;
+};
+
+}  // namespace ltf

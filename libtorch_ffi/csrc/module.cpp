@@ -1,0 +1,39 @@
+// Owns the module's beginning: what is registered, in which order.
+#include <ATen/Parallel.h>
+
+#include "autograd.h"
+#include "construct.h"
+#include "errors.h"
+#include "interchange.h"
+#include "overloads.h"
+#include "random.h"
+#include "script_object.h"
+#include "tensor.h"
+#include "values.h"
+
+PYBIND11_MODULE(_C, module) {
+    namespace py = pybind11;
+    module.doc() = "The compiled core of libtorch_ffi.";
+    py::register_exception_translator([](std::exception_ptr error) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const py::builtin_exception&) {
+            throw;
+        } catch (const py::error_already_set&) {
+            throw;
+        } catch (...) {
+            ltf::set_python_error();
+        }
+    });
+    ltf::register_errors(module);
+    ltf::register_values(module);
+    ltf::register_tensor(module);
+    ltf::register_script_object(module);
+    ltf::register_random(module);
+    ltf::register_construct(module);
+    ltf::register_interchange(module);
+    ltf::register_autograd(module);
+    ltf::register_overloads(module);
+    module.def("get_num_threads", &at::get_num_threads, "How many threads an operator uses at most.");
+    module.def("set_num_threads", &at::set_num_threads, py::arg("threads"), "Sets that number.");
+}

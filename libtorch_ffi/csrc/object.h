@@ -1,0 +1,103 @@
+// Owning references to Python objects and the one boundary where C++ exceptions become Python's.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include "pch.h"
+
+namespace ltf {
+
+/// A Python exception is already set; unwinds C++ frames up to the nearest `guarded`.
+struct PythonError {};
+
+/// An owned reference to a Python object, or nothing.
+class Ref {
+  public:
+    Ref() = default;
+    /// Takes over a new reference; a null pointer means that Python has raised.
+    static Ref steal(PyObject* object) {
+        if (object == nullptr) {
+            throw PythonError();
+        }
+        return Ref(object);
+    }
+    static Ref borrow(PyObject* object) { return Ref(Py_XNewRef(object)); }
+    Ref(const Ref&) = delete;
+    Ref& operator=(const Ref&) = delete;
+    Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+    Ref& operator=(Ref&& other) noexcept {
+        std::swap(object_, other.object_);
+        return *this;
+    }
+    ~Ref() { Py_XDECREF(object_); }
+
+    PyObject* get() const { return object_; }
+    PyObject* release() { return std::exchange(object_, nullptr); }
+    explicit operator bool() const { return object_ != nullptr; }
+
+  private:
+    explicit Ref(PyObject* object) : object_(object) {}
+    PyObject* object_ = nullptr;
+};
+
+/// Turns the C++ exception in flight into a Python one. Call inside `catch (...)`, with the GIL held.
+void set_python_error() noexcept;
+
+/// Runs `body`; an exception becomes Python's and `failure` (null, -1) is returned.
+template <class Body, class Result = std::invoke_result_t<Body>>
+Result guarded(Body&& body, Result failure = Result()) noexcept {
+    try {
+        return body();
+    } catch (...) {
+        set_python_error();
+        return failure;
+    }
+}
+
+/// The same for slots that answer 0, or -1 when they have raised.
+template <class Body>
+int guarded_status(Body&& body) noexcept {
+    try {
+        body();
+        return 0;
+    } catch (...) {
+        set_python_error();
+        return -1;
+    }
+}
+
+/// Sets a Python exception with a printf-like text and unwinds.
+template <class... Args>
+[[noreturn]] void raise(PyObject* type, const char* format, Args... args) {
+    PyErr_Format(type, format, args...);
+    throw PythonError();
+}
+
+/// Throws when a C-API call answered with an error code.
+inline void check_status(int status) {
+    if (status < 0) {
+        throw PythonError();
+    }
+}
+
+inline PyObject* none() { return Py_NewRef(Py_None); }
+inline PyObject* boolean(bool value) { return Py_NewRef(value ? Py_True : Py_False); }
+
+/// Releases the GIL for its lifetime where `released` is true.
+class WithoutGil {
+  public:
+    explicit WithoutGil(bool released = true) : state_(released ? PyEval_SaveThread() : nullptr) {}
+    WithoutGil(const WithoutGil&) = delete;
+    WithoutGil& operator=(const WithoutGil&) = delete;
+    ~WithoutGil() {
+        if (state_ != nullptr) {
+            PyEval_RestoreThread(state_);
+        }
+    }
+
+  private:
+    PyThreadState* state_;
+};
+
+}  // namespace ltf

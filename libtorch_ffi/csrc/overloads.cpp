@@ -1,0 +1,495 @@
+// Owns the choice among overloads, and the calling conventions that torch adds to the schemas: `out=`, `requires_grad=` of
+// factories, and a list of ints given as separate arguments.
+#include "overloads.h"
+
+#include <structmember.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "convert.h"
+#include "plan.h"
+#include "registry.h"
+#include "tensor.h"
+
+namespace ltf {
+namespace {
+
+/// Which of torch's faces a packet plays.
+enum class Style {
+    ops,       // torch.ops.aten.add: Tensor[] results are lists
+    function,  // torch.add
+    method,    // torch.Tensor.add: the first argument is the tensor
+};
+
+struct OperatorObject {
+    PyObject_HEAD;
+    vectorcallfunc vectorcall;
+    Plan* plan;
+    PyObject* name;
+};
+
+/// What a packet knows; the Python object holds a pointer to it.
+struct Packet {
+    std::string name;  // with its namespace
+    Style style = Style::ops;
+    std::vector<Plan*> functional;
+    std::vector<Plan*> writing;  // overloads with out= arguments
+    bool factory = false;
+    bool packs_ints = false;  // x.view(2, -1): one int list is the only argument given by position
+
+    Lists lists() const { return style == Style::ops ? Lists::list : Lists::tuple; }
+    Py_ssize_t receivers() const { return style == Style::method ? 1 : 0; }
+};
+
+struct PacketObject {
+    PyObject_HEAD;
+    vectorcallfunc vectorcall;
+    PyObject* dict;  // the overloads, by name; null until they are looked up
+    Packet* packet;  // likewise
+    PyObject* name;  // with its namespace
+    Style style;
+};
+
+PyTypeObject* operator_type = nullptr;
+PyTypeObject* packet_type = nullptr;
+PyTypeObject* method_type = nullptr;
+
+PyObject* out_name = nullptr;
+PyObject* requires_grad_name = nullptr;
+
+/// The packet of an object; its overloads are looked up when they are first asked for, as most methods never are.
+Packet& packet_of(PyObject* self);
+Plan& plan_of(PyObject* self) { return *reinterpret_cast<OperatorObject*>(self)->plan; }
+
+bool writes_out(const Plan& plan) {
+    const auto& arguments = plan.schema().arguments();
+    return std::any_of(arguments.begin(), arguments.end(), [](const auto& a) { return a.is_out(); });
+}
+
+/// Binds and runs the first candidate that takes the arguments; null where none does.
+PyObject* call_first(const std::vector<Plan*>& candidates, const Arguments& arguments, Match match, Lists lists) {
+    for (Plan* plan : candidates) {
+        if (arguments.positional > static_cast<Py_ssize_t>(plan->most_positional()) ||
+            arguments.positional + arguments.keywords() < static_cast<Py_ssize_t>(plan->fewest())) {
+            continue;
+        }
+        Call call(*plan);
+        if (plan->bind(arguments, match, call)) {
+            return plan->invoke(call, lists);
+        }
+    }
+    return nullptr;
+}
+
+[[noreturn]] void raise_no_match(const std::string& name, const std::vector<Plan*>& candidates,
+                                 const Arguments& arguments) {
+    std::string text = name + "(): no overload takes these arguments (";
+    for (Py_ssize_t i = 0; i < arguments.positional + arguments.keywords(); ++i) {
+        text += i == 0 ? "" : ", ";
+        if (i >= arguments.positional) {
+            text += pybind11::handle(arguments.keyword_name(i - arguments.positional)).cast<std::string>() + "=";
+        }
+        text += Py_TYPE(arguments.values[i])->tp_name;
+    }
+    text += "). The overloads, and why each was refused:";
+    for (Plan* plan : candidates) {
+        std::string reason;
+        Call call(*plan);
+        plan->bind(arguments, Match::lenient, call, &reason);
+        text += "\n  " + plan->text() + "\n    " + reason;
+    }
+    PyErr_SetString(PyExc_TypeError, text.c_str());
+    throw PythonError();
+}
+
+/// A copy of a call's arguments that can be changed; the objects stay borrowed.
+class Edited {
+  public:
+    explicit Edited(const Arguments& arguments)
+        : values_(arguments.values, arguments.values + arguments.positional + arguments.keywords()),
+          positional_(arguments.positional) {
+        for (Py_ssize_t i = 0; i < arguments.keywords(); ++i) {
+            names_.push_back(arguments.keyword_name(i));
+        }
+    }
+
+    /// Removes the keyword argument `name` and answers its value (borrowed), or null.
+    PyObject* take(PyObject* name) {
+        for (size_t i = 0; i < names_.size(); ++i) {
+            if (PyUnicode_Compare(names_[i], name) == 0) {
+                const auto place = values_.begin() + positional_ + static_cast<std::ptrdiff_t>(i);
+                PyObject* value = *place;
+                values_.erase(place);
+                names_.erase(names_.begin() + static_cast<std::ptrdiff_t>(i));
+                return value;
+            }
+        }
+        return nullptr;
+    }
+
+    void add(PyObject* name, PyObject* value) {
+        names_.push_back(name);
+        values_.push_back(value);
+    }
+
+    /// Puts the positional arguments from `first` on into one tuple.
+    void pack(Py_ssize_t first) {
+        packed_ = Ref::steal(PyTuple_New(positional_ - first));
+        for (Py_ssize_t i = first; i < positional_; ++i) {
+            PyTuple_SET_ITEM(packed_.get(), i - first, Py_NewRef(values_[static_cast<size_t>(i)]));
+        }
+        values_.erase(values_.begin() + first, values_.begin() + positional_);
+        values_.insert(values_.begin() + first, packed_.get());
+        positional_ = first + 1;
+    }
+
+    Arguments arguments() {
+        tuple_ = Ref::steal(PyTuple_New(static_cast<Py_ssize_t>(names_.size())));
+        for (size_t i = 0; i < names_.size(); ++i) {
+            PyTuple_SET_ITEM(tuple_.get(), static_cast<Py_ssize_t>(i), Py_NewRef(names_[i]));
+        }
+        return {values_.data(), positional_, tuple_.get()};
+    }
+
+  private:
+    std::vector<PyObject*> values_;
+    std::vector<PyObject*> names_;
+    Py_ssize_t positional_;
+    Ref packed_;
+    Ref tuple_;
+};
+
+bool has_keyword(const Arguments& arguments, PyObject* name) {
+    for (Py_ssize_t i = 0; i < arguments.keywords(); ++i) {
+        if (PyUnicode_Compare(arguments.keyword_name(i), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+PyObject* choose(const Packet& packet, const std::vector<Plan*>& candidates, const Arguments& arguments) {
+    if (PyObject* result = call_first(candidates, arguments, Match::exact, packet.lists()); result != nullptr) {
+        return result;
+    }
+    const Py_ssize_t first = packet.receivers();
+    if (packet.packs_ints && arguments.positional > first) {
+        int64_t unused = 0;
+        if (read_int(arguments.values[first], unused)) {
+            Edited edited(arguments);
+            edited.pack(first);
+            if (PyObject* result = call_first(candidates, edited.arguments(), Match::exact, packet.lists());
+                result != nullptr) {
+                return result;
+            }
+        }
+    }
+    if (PyObject* result = call_first(candidates, arguments, Match::lenient, packet.lists()); result != nullptr) {
+        return result;
+    }
+    raise_no_match(packet.name, candidates, arguments);
+}
+
+/// torch's `out=`: one tensor, or a tuple for the out arguments in their order.
+PyObject* call_with_out(const Packet& packet, const Arguments& arguments) {
+    Edited edited(arguments);
+    PyObject* out = edited.take(out_name);
+    if (out == Py_None) {
+        return choose(packet, packet.functional, edited.arguments());
+    }
+    if (PyTuple_Check(out) == 0 && PyList_Check(out) == 0) {
+        return choose(packet, packet.writing, arguments);
+    }
+    for (Plan* plan : packet.writing) {
+        Edited spread(edited.arguments());
+        Py_ssize_t next = 0;
+        for (const c10::Argument& argument : plan->schema().arguments()) {
+            if (argument.is_out() && next < PySequence_Fast_GET_SIZE(out)) {
+                spread.add(plan->parameters()[static_cast<size_t>(&argument - plan->schema().arguments().data())].name,
+                           PySequence_Fast_GET_ITEM(out, next++));
+            }
+        }
+        const Arguments final_arguments = spread.arguments();
+        if (PyObject* result = call_first({plan}, final_arguments, Match::lenient, packet.lists()); result != nullptr) {
+            return result;
+        }
+    }
+    raise_no_match(packet.name, packet.writing, arguments);
+}
+
+/// torch's `requires_grad=` of a factory: the new tensor is a leaf that gathers gradients.
+PyObject* call_factory(const Packet& packet, const Arguments& arguments) {
+    Edited edited(arguments);
+    const bool requires_grad = PyObject_IsTrue(edited.take(requires_grad_name)) == 1;
+    Ref result = Ref::steal(choose(packet, packet.functional, edited.arguments()));
+    if (requires_grad && is_tensor(result.get())) {
+        tensor_of(result.get()).set_requires_grad(true);
+    }
+    return result.release();
+}
+
+PyObject* call_packet(PyObject* self, PyObject* const* values, size_t flags, PyObject* names) noexcept {
+    return guarded([&] {
+        const Packet& packet = packet_of(self);
+        const Arguments arguments{values, PyVectorcall_NARGS(flags), names};
+        if (names != nullptr) {
+            if (packet.factory && has_keyword(arguments, requires_grad_name)) {
+                return call_factory(packet, arguments);
+            }
+            if (has_keyword(arguments, out_name)) {
+                return call_with_out(packet, arguments);
+            }
+        }
+        return choose(packet, packet.functional, arguments);
+    });
+}
+
+PyObject* call_operator(PyObject* self, PyObject* const* values, size_t flags, PyObject* names) noexcept {
+    return guarded([&] {
+        Plan& plan = plan_of(self);
+        const Arguments arguments{values, PyVectorcall_NARGS(flags), names};
+        Call call(plan);
+        if (!plan.bind(arguments, Match::exact, call) && !plan.bind(arguments, Match::lenient, call)) {
+            raise_no_match(plan.schema().name(), {&plan}, arguments);
+        }
+        return plan.invoke(call, Lists::list);
+    });
+}
+
+// The types
+
+PyObject* new_operator(Plan* plan) {
+    Ref object = Ref::steal(operator_type->tp_alloc(operator_type, 0));
+    auto* self = reinterpret_cast<OperatorObject*>(object.get());
+    self->vectorcall = call_operator;
+    self->plan = plan;
+    const auto& schema = plan->schema();
+    const std::string name =
+        schema.overload_name().empty() ? schema.name() + ".default" : schema.name() + "." + schema.overload_name();
+    self->name = Ref::steal(PyUnicode_FromString(name.c_str())).release();
+    return object.release();
+}
+
+PyObject* operator_repr(PyObject* self) {
+    return PyUnicode_FromFormat("<Operator %U>", reinterpret_cast<OperatorObject*>(self)->name);
+}
+PyObject* operator_name(PyObject* self, void*) { return Py_NewRef(reinterpret_cast<OperatorObject*>(self)->name); }
+PyObject* operator_schema(PyObject* self, void*) { return PyUnicode_FromString(plan_of(self).text().c_str()); }
+PyObject* operator_unsupported(PyObject* self, void*) {
+    const Parameter* parameter = plan_of(self).unsupported();
+    return parameter == nullptr ? none() : Py_NewRef(parameter->name);
+}
+
+void operator_dealloc(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    Py_XDECREF(reinterpret_cast<OperatorObject*>(self)->name);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyGetSetDef operator_properties[] = {
+    {"__name__", operator_name, nullptr, nullptr, nullptr},
+    {"__doc__", operator_schema, nullptr, nullptr, nullptr},
+    {"schema", operator_schema, nullptr, "The schema, as libtorch writes it.", nullptr},
+    {"unsupported_argument", operator_unsupported, nullptr, "An argument that no Python value can be, or None.", nullptr},
+    {}};
+PyMemberDef operator_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperatorObject, vectorcall), READONLY, nullptr}, {}};
+
+std::string documentation(const Packet& packet) {
+    std::string text;
+    for (const auto* plans : {&packet.functional, &packet.writing}) {
+        for (const Plan* plan : *plans) {
+            text += (text.empty() ? "" : "\n") + plan->text();
+        }
+    }
+    return text;
+}
+
+PyObject* packet_repr(PyObject* self) {
+    return PyUnicode_FromFormat("<OverloadPacket %U>", reinterpret_cast<PacketObject*>(self)->name);
+}
+PyObject* packet_getattro(PyObject* self, PyObject* name) {
+    return guarded([&] {
+        packet_of(self);
+        return PyObject_GenericGetAttr(self, name);
+    });
+}
+PyObject* packet_name(PyObject* self, void*) {
+    return guarded([&] {
+        const std::string& name = packet_of(self).name;
+        return PyUnicode_FromString(name.substr(name.find("::") + 2).c_str());
+    });
+}
+PyObject* packet_doc(PyObject* self, void*) {
+    return guarded([&] { return PyUnicode_FromString(documentation(packet_of(self)).c_str()); });
+}
+PyObject* packet_overloads(PyObject* self, PyObject*) {
+    return PyDict_Keys(reinterpret_cast<PacketObject*>(self)->dict);
+}
+
+PyObject* method_bind(PyObject* self, PyObject* object, PyObject*) {
+    return object == nullptr || object == Py_None ? Py_NewRef(self) : PyMethod_New(self, object);
+}
+
+int packet_traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(reinterpret_cast<PacketObject*>(self)->dict);
+    return 0;
+}
+
+void packet_dealloc(PyObject* self) {
+    PyObject_GC_UnTrack(self);
+    auto* object = reinterpret_cast<PacketObject*>(self);
+    Py_XDECREF(object->dict);
+    Py_XDECREF(object->name);
+    delete object->packet;
+    PyTypeObject* type = Py_TYPE(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyGetSetDef packet_properties[] = {{"__name__", packet_name, nullptr, nullptr, nullptr},
+                                   {"__qualname__", packet_name, nullptr, nullptr, nullptr},
+                                   {"__doc__", packet_doc, nullptr, nullptr, nullptr},
+                                   {}};
+PyMethodDef packet_methods[] = {{"overloads", packet_overloads, METH_NOARGS, "The names of the overloads."}, {}};
+PyMemberDef packet_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(PacketObject, vectorcall), READONLY, nullptr},
+    {"__dictoffset__", T_PYSSIZET, offsetof(PacketObject, dict), READONLY, nullptr},
+    {}};
+
+PyTypeObject* new_operator_type() {
+    PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                           {Py_tp_repr, reinterpret_cast<void*>(operator_repr)},
+                           {Py_tp_dealloc, reinterpret_cast<void*>(operator_dealloc)},
+                           {Py_tp_getset, operator_properties},
+                           {Py_tp_members, operator_members},
+                           {0, nullptr}};
+    PyType_Spec spec = {"libtorch_ffi.Operator", sizeof(OperatorObject), 0,
+                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+    return reinterpret_cast<PyTypeObject*>(Ref::steal(PyType_FromSpec(&spec)).release());
+}
+
+PyTypeObject* new_packet_type(const char* name, bool method) {
+    // A method's type is a descriptor, which the interpreter calls without making a bound method first.
+    const unsigned long flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_HAVE_GC |
+                                Py_TPFLAGS_DISALLOW_INSTANTIATION | (method ? Py_TPFLAGS_METHOD_DESCRIPTOR : 0UL);
+    PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                           {Py_tp_repr, reinterpret_cast<void*>(packet_repr)},
+                           {Py_tp_dealloc, reinterpret_cast<void*>(packet_dealloc)},
+                           {Py_tp_traverse, reinterpret_cast<void*>(packet_traverse)},
+                           {Py_tp_getattro, reinterpret_cast<void*>(packet_getattro)},
+                           {Py_tp_getset, packet_properties},
+                           {Py_tp_methods, packet_methods},
+                           {Py_tp_members, packet_members},
+                           {method ? Py_tp_descr_get : 0, reinterpret_cast<void*>(method_bind)},
+                           {0, nullptr}};
+    PyType_Spec spec = {name, sizeof(PacketObject), 0, static_cast<unsigned int>(flags), slots};
+    return reinterpret_cast<PyTypeObject*>(Ref::steal(PyType_FromSpec(&spec)).release());
+}
+
+/// Whether the only argument that may be given by position (beside a method's tensor) is a list of ints.
+bool packs_ints(const Plan& plan, Py_ssize_t receivers) {
+    const auto first = static_cast<size_t>(receivers);
+    if (plan.most_positional() != first + 1) {
+        return false;
+    }
+    const Parameter& parameter = plan.parameters()[first];
+    return parameter.type->kind() == c10::TypeKind::ListType && parameter.element != nullptr &&
+           (parameter.element->type->kind() == c10::TypeKind::IntType ||
+            parameter.element->type->kind() == c10::TypeKind::SymIntType);
+}
+
+bool takes_self(const Plan& plan) {
+    const auto& arguments = plan.schema().arguments();
+    return !arguments.empty() && arguments[0].name() == "self" &&
+           arguments[0].type()->kind() == c10::TypeKind::TensorType;
+}
+
+void look_up(PacketObject& self) {
+    auto packet = std::make_unique<Packet>();
+    packet->name = pybind11::handle(self.name).cast<std::string>();
+    packet->style = self.style;
+    Ref overloads = Ref::steal(PyDict_New());
+    for (Plan* plan : plans_of(packet->name)) {
+        if (self.style == Style::method && !takes_self(*plan)) {
+            continue;
+        }
+        (writes_out(*plan) ? packet->writing : packet->functional).push_back(plan);
+        packet->factory = packet->factory || plan->is_factory();
+        packet->packs_ints = packet->packs_ints || packs_ints(*plan, packet->receivers());
+        const std::string& overload = plan->schema().overload_name();
+        Ref object = Ref::steal(new_operator(plan));
+        check_status(
+            PyDict_SetItemString(overloads.get(), overload.empty() ? "default" : overload.c_str(), object.get()));
+    }
+    self.dict = overloads.release();
+    self.packet = packet.release();
+}
+
+Packet& packet_of(PyObject* self) {
+    auto& object = *reinterpret_cast<PacketObject*>(self);
+    if (object.packet == nullptr) {
+        look_up(object);
+    }
+    return *object.packet;
+}
+
+/// A packet of the overloads of `name`, looked up on first use.
+Ref new_packet(const std::string& name, Style style) {
+    PyTypeObject* type = style == Style::method ? method_type : packet_type;
+    Ref object = Ref::steal(type->tp_alloc(type, 0));
+    auto* self = reinterpret_cast<PacketObject*>(object.get());
+    self->vectorcall = call_packet;
+    self->name = Ref::steal(PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()))).release();
+    self->style = style;
+    return object;
+}
+
+/// The same for Python: None where the dispatcher has no such name.
+pybind11::object find_packet(const std::string& name, Style style) {
+    if (plans_of(name).empty()) {
+        return pybind11::none();
+    }
+    return pybind11::reinterpret_steal<pybind11::object>(new_packet(name, style).release());
+}
+
+void add_methods() {
+    PyObject* attributes = tensor_type->tp_dict;
+    for (const std::string& name : method_names()) {
+        if (PyDict_GetItemString(attributes, name.c_str()) == nullptr) {
+            Ref method = new_packet("aten::" + name, Style::method);
+            check_status(PyDict_SetItemString(attributes, name.c_str(), method.get()));
+        }
+    }
+    PyType_Modified(tensor_type);
+}
+
+}  // namespace
+
+void register_overloads(pybind11::module_& module) {
+    namespace py = pybind11;
+    out_name = Ref::steal(PyUnicode_InternFromString("out")).release();
+    requires_grad_name = Ref::steal(PyUnicode_InternFromString("requires_grad")).release();
+    operator_type = new_operator_type();
+    packet_type = new_packet_type("libtorch_ffi.OverloadPacket", false);
+    method_type = new_packet_type("libtorch_ffi.OverloadMethod", true);
+    for (PyTypeObject* type : {operator_type, packet_type, method_type}) {
+        check_status(PyModule_AddType(module.ptr(), type));
+    }
+    module.def("operators", &operator_names, "The full names of all operators that are registered.");
+    module.def(
+        "ops_packet", [](const std::string& name) { return find_packet(name, Style::ops); },
+        "All overloads of 'namespace::name', as torch.ops has them; None where there are none.");
+    module.def(
+        "function_packet", [](const std::string& name) { return find_packet(name, Style::function); },
+        "All overloads of 'namespace::name', as torch's functions have them; None where there are none.");
+    module.def("refresh", &refresh, "Reads the dispatcher's table anew.");
+    add_methods();
+}
+
+}  // namespace ltf
