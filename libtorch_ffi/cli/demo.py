@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libtorch_ffi import plots
 from libtorch_ffi.errors import LibtorchFFIError
+from libtorch_ffi.plots import BLOCKS, curve, image, side_by_side
 from libtorch_ffi.provision import store
 from libtorch_ffi.provision.settings import SOURCES
 from libtorch_ffi.terminal import Bar, can_write
@@ -38,15 +38,15 @@ def run(_: argparse.Namespace) -> int:
         If the ``demo`` extra is missing, or the classifier did not learn.
     """
     import libtorch_ffi as lt
-    from libtorch_ffi import demo
+    from libtorch_ffi.demo import SEED, Classifier, load
 
-    digits = demo.load()
+    digits = load()
     _print(_provisioned())
     _print([f"{'operators':10} {sum(1 for _ in lt.operators()):,} overloads, as libtorch's dispatcher lists them", ""])
-    lt.manual_seed(demo.SEED)
-    classifier = demo.Classifier()
+    lt.manual_seed(SEED)
+    classifier = Classifier()
     epochs = _train(classifier, digits)
-    ascii_only = not can_write(sys.stdout, plots.BLOCKS)
+    ascii_only = not can_write(sys.stdout, BLOCKS)
     _print(_curves(epochs, ascii_only=ascii_only))
     _print(_examples(classifier, digits, ascii_only=ascii_only))
     final = epochs[-1].accuracy
@@ -62,7 +62,7 @@ def run(_: argparse.Namespace) -> int:
 
 
 def _provisioned() -> list[str]:
-    """Say which libtorch the extension was built against, as it was written down then, and where its bytes came from."""
+    """Say which libtorch the extension was built against, as written down then, and where its bytes came from."""
     package = Path(__file__).resolve().parent.parent
     built = json.loads((package / "_built.json").read_text(encoding="utf-8"))
     prefix = Path(built["prefix"])
@@ -85,12 +85,12 @@ def _print(lines: Sequence[str]) -> None:
 
 
 def _train(classifier: Classifier, digits: Digits) -> list[Epoch]:
-    from libtorch_ffi import demo
+    from libtorch_ffi.demo import EPOCHS, train
 
     bar = Bar(sys.stderr, unit="epochs")
-    bar.start("training", demo.EPOCHS)
+    bar.start("training", EPOCHS)
     epochs = []
-    for epoch in demo.train(classifier, digits):
+    for epoch in train(classifier, digits):
         epochs.append(epoch)
         bar.advance(1)
     bar.finish()
@@ -98,9 +98,9 @@ def _train(classifier: Classifier, digits: Digits) -> list[Epoch]:
 
 
 def _curves(epochs: Sequence[Epoch], *, ascii_only: bool) -> list[str]:
-    loss = plots.curve("loss, training", [epoch.loss for epoch in epochs], ascii_only=ascii_only)
-    accuracy = plots.curve("accuracy in %, test", [100 * epoch.accuracy for epoch in epochs], ascii_only=ascii_only)
-    return ["", *plots.side_by_side([loss, accuracy]), ""]
+    loss = curve("loss, training", [epoch.loss for epoch in epochs], ascii_only=ascii_only)
+    accuracy = curve("accuracy in %, test", [100 * epoch.accuracy for epoch in epochs], ascii_only=ascii_only)
+    return ["", *side_by_side([loss, accuracy]), ""]
 
 
 def _examples(classifier: Classifier, digits: Digits, *, ascii_only: bool) -> list[str]:
@@ -111,5 +111,5 @@ def _examples(classifier: Classifier, digits: Digits, *, ascii_only: bool) -> li
     for pixels, prediction, label in zip(images, predictions, labels, strict=False):
         verdict = "" if prediction == label else f", is {label}"
         rows = [pixels[start : start + 8] for start in range(0, 64, 8)]
-        pictures.append([f"reads {prediction}{verdict}".ljust(16), *plots.image(rows, ascii_only=ascii_only)])
-    return [*plots.side_by_side(pictures), ""]
+        pictures.append([f"reads {prediction}{verdict}".ljust(16), *image(rows, ascii_only=ascii_only)])
+    return [*side_by_side(pictures), ""]

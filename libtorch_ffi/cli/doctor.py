@@ -11,15 +11,17 @@ import platform
 import sys
 from typing import TYPE_CHECKING
 
-from libtorch_ffi.errors import BuildError
-from libtorch_ffi.provision import Settings, probe_sources, sandbox, survey
+from libtorch_ffi.errors import BuildError, TargetError
+from libtorch_ffi.provision import Settings, probe_sources, survey
+from libtorch_ffi.provision.existence import check_exists
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from libtorch_ffi.provision import Libtorch
+    from libtorch_ffi.provision import Libtorch, Place
 
+NO_SUCH_TARGET = 3
 NO_LIBTORCH = 4
 NO_COMPILER = 8
 """The exit codes of the errors that an install would end with."""
@@ -33,13 +35,13 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     _section("this program", _program())
     _section("asked for", [str(settings.target), *_variables()])
-    libtorch = _places(settings)
-    has_compiler = _compiler(libtorch)
-    in_sandbox = _sandbox(settings)
+    used = _places(survey(settings))
+    has_compiler = _compiler(used.libtorch)
     reachable = _sources(settings, offline=options.offline)
-    can_download = reachable and not in_sandbox and not settings.skip_download
-    if libtorch is None and not can_download:
+    if used.libtorch is None and (used.name != "download" or not reachable):
         return NO_LIBTORCH
+    if used.libtorch is None and not _exists(settings):
+        return NO_SUCH_TARGET
     return 0 if has_compiler else NO_COMPILER
 
 
@@ -64,13 +66,16 @@ def _variables() -> list[str]:
     return [f"{name}={os.environ[name]}" for name in names] or ["no LIBTORCH_* variable is set"]
 
 
-def _places(settings: Settings) -> Libtorch | None:
-    """Print each place that was looked at and what would be used; return it, if there is one."""
-    places = survey(settings)
-    _section("places, in order", (f"{'>' if place.used else ' '} {place.name}: {place.verdict}" for place in places))
-    libtorch = next((place.libtorch for place in places if place.used), None)
-    _section("would use", _facts(libtorch) if libtorch else ["nothing that is here yet: an install would download it"])
-    return libtorch
+def _places(places: list[Place]) -> Place:
+    """Print each place in the order in which it is looked at, and return the one where looking ends."""
+    width = max(len(place.name) for place in places)
+    _section(
+        "places, in order",
+        (f"{'>' if place.used else ' '} {place.name:{width}}  {place.where}: {place.verdict}" for place in places),
+    )
+    used = next(place for place in places if place.used)
+    _section("would use", _facts(used.libtorch) if used.libtorch else [f"nothing that is here: {used.verdict}"])
+    return used
 
 
 def _facts(libtorch: Libtorch) -> list[str]:
@@ -101,18 +106,20 @@ def _compiler(libtorch: Libtorch | None) -> bool:
     return True
 
 
-def _sandbox(settings: Settings) -> bool:
-    inside = sandbox.in_nix_sandbox(settings.environ)
-    _section("sandbox", ["a Nix build without network: nothing can be downloaded" if inside else "none"])
-    return inside
-
-
 def _sources(settings: Settings, *, offline: bool) -> bool:
-    """Print which sources can be reached, and say whether one can; where it is not tried, whether one may."""
+    """Print which sources can be reached, and say whether one can; where that is not tried, whether one may."""
     if offline or settings.skip_download:
-        reason = "--offline" if offline else "LIBTORCH_SKIP_DOWNLOAD is set"
+        reason = "LIBTORCH_SKIP_DOWNLOAD is set" if settings.skip_download else "--offline"
         _section("sources of a download", [f"not tried: {reason}"])
         return not settings.skip_download
-    sources = probe_sources(settings)
-    _section("sources of a download", (f"{source.name}: {source.verdict}" for source in sources))
-    return any(source.reachable for source in sources)
+    probes = probe_sources(settings)
+    _section("sources of a download", (f"{probe.source}  {probe.where}: {probe.verdict}" for probe in probes))
+    return any(probe.reachable for probe in probes)
+
+
+def _exists(settings: Settings) -> bool:
+    try:
+        check_exists(settings.target)
+    except TargetError:
+        return False
+    return True

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from libtorch_ffi import cli, errors
-from libtorch_ffi.cli import parser
+import libtorch_ffi.errors
+from libtorch_ffi.cli import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, parser
+from libtorch_ffi.errors import DownloadError, LibtorchFFIError
 from libtorch_ffi.provision import store
-from libtorch_ffi.provision.targets import Target, host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from command_line import Answer
 
 COMMANDS = ("install", "list", "remove", "config", "doctor", "demo")
+
+
+INTERRUPTIBLE_INSTALL = """
+import signal, sys
+from libtorch_ffi.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
+sys.exit(main(["install"]))
+"""
 
 
 def raising(error: BaseException) -> Callable[[list[str]], int]:
@@ -34,40 +41,40 @@ def raising(error: BaseException) -> Callable[[list[str]], int]:
     return dispatch
 
 
-def all_errors() -> list[type[errors.LibtorchFFIError]]:
-    classes = [one for one in vars(errors).values() if isinstance(one, type)]
-    return [one for one in classes if issubclass(one, errors.LibtorchFFIError)]
+def all_errors() -> list[type[LibtorchFFIError]]:
+    classes = [one for one in vars(libtorch_ffi.errors).values() if isinstance(one, type)]
+    return [one for one in classes if issubclass(one, LibtorchFFIError)]
 
 
 @pytest.mark.parametrize("error", all_errors())
 def test_each_error_is_one_line_and_a_code(
-    ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, error: type[errors.LibtorchFFIError]
+    ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, error: type[LibtorchFFIError]
 ) -> None:
-    monkeypatch.setattr(cli, "_dispatch", raising(error("The fact. The next command.")))
+    monkeypatch.setattr("libtorch_ffi.cli._dispatch", raising(error("The fact. The next command.")))
     answer = ask("list")
     assert (answer.out, answer.err) == ("", "libtorch-ffi: The fact. The next command.\n")
-    assert answer.code == (1 if error is errors.LibtorchFFIError else cli.EXIT_CODES[error.__name__])
+    assert answer.code == (1 if error is LibtorchFFIError else EXIT_CODES[error.__name__])
 
 
 def test_an_error_of_a_class_below_has_the_code_of_the_class(
     ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class RefusedError(errors.DownloadError):
+    class RefusedError(DownloadError):
         pass
 
-    monkeypatch.setattr(cli, "_dispatch", raising(RefusedError("x")))
-    assert ask("list").code == cli.EXIT_CODES["DownloadError"]
+    monkeypatch.setattr("libtorch_ffi.cli._dispatch", raising(RefusedError("x")))
+    assert ask("list").code == EXIT_CODES["DownloadError"]
 
 
 def test_codes_are_in_the_help(ask: Callable[..., Answer]) -> None:
     listed = parser.EPILOG.partition("exit codes: ")[2].replace("\n", " ").split("; ")
     codes = [int(entry.split()[0]) for entry in listed if entry.split()[0].isdigit()]
-    assert codes == [0, 1, *cli.EXIT_CODES.values(), cli.INTERRUPTED, cli.BROKEN_PIPE]
+    assert codes == [0, 1, *EXIT_CODES.values(), INTERRUPTED, BROKEN_PIPE]
     assert ask("--help").out.endswith(parser.EPILOG)
 
 
 def test_interrupt_is_a_line(ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_dispatch", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("libtorch_ffi.cli._dispatch", raising(KeyboardInterrupt()))
     answer = ask("list")
     assert (answer.code, answer.out) == (130, "")
     assert answer.err.startswith("libtorch-ffi: interrupted")
@@ -115,39 +122,24 @@ def test_broken_pipe_is_silent(tree: Path) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_interrupt_of_a_process(home: Path) -> None:
-    """An install that waits for a lock is interrupted, and leaves nothing."""
-    target = Target("2.5.0", "cpu", host_platform())
-    code = "import sys; from libtorch_ffi.cli import main; print('here', flush=True); sys.exit(main(['install']))"
-    command = [sys.executable, "-c", code]
-    with (
-        store.locked(home, target),
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
-    ):
-        assert process.stdout is not None
-        assert process.stdout.readline() == "here\n"
-        wait_until_it_waits(process)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+def test_interrupt_of_a_download(home: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that accepts and says nothing is asked for what is not there, and Ctrl-C ends the waiting."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("LIBTORCH_MIRROR", address)
+        monkeypatch.setenv("LIBTORCH_INDEX_URL", f"{address}/simple")
+        monkeypatch.setenv("LIBTORCH_VERSION", "2.4.0")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        command = [sys.executable, "-c", INTERRUPTIBLE_INSTALL]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                with server.accept()[0]:
+                    process.send_signal(signal.SIGINT)
+                    out, err = process.communicate(timeout=60)
+            finally:
+                process.kill()
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1].startswith("libtorch-ffi: interrupted")
-    assert not target.folder(home).exists()
-
-
-def wait_until_it_waits(process: subprocess.Popen[str]) -> None:
-    """Return once the process has the lock's file open, which is as far as it can get."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if any(name.endswith(".lock") for name in open_files(process.pid)):
-            return
-        time.sleep(0.01)
-    pytest.fail(f"the process never opened the lock (exit code {process.poll()})")
-
-
-def open_files(pid: int) -> list[str]:
-    names = []
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
-            names.append(str(link.readlink()))
-    return names
+    assert "Traceback" not in err
+    assert [installed.path for installed in store.installed(home)] == [tree]
