@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from libtorch_ffi.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
 _END = struct.Struct("<4sHHHHIIH")
@@ -49,7 +50,7 @@ class Ranges(Protocol):
     def size(self) -> int:
         """The number of bytes in it."""
 
-    def blocks(self, start: int, stop: int) -> Iterator[bytes]:
+    def blocks(self, start: int, stop: int) -> Generator[bytes, None, None]:
         """Yield the bytes from `start` to `stop`, in blocks of any size."""
 
 
@@ -104,17 +105,18 @@ class Archive:
         """
         if name not in self.members:
             raise IntegrityError(f"{self.ranges.name} has no member {name}. Nothing was kept.")
-        return b"".join(chunk for _, chunks in self.each([self.members[name]]) for chunk in chunks)
+        with closing(self.each([self.members[name]])) as content:
+            return b"".join(chunk for _, chunks in content for chunk in chunks)
 
     def transfer_size(self, members: Iterable[Member]) -> int:
         """Return how many bytes reading these members receives."""
         return sum(stop - start for start, stop, _ in self._runs(members))
 
-    def each(self, members: Iterable[Member]) -> Iterator[tuple[Member, Iterator[bytes]]]:
+    def each(self, members: Iterable[Member]) -> Generator[tuple[Member, Iterator[bytes]], None, None]:
         """Yield each member with its inflated content, in the archive's order.
 
         The content is checked for size and CRC when its last chunk has been taken; a content that is not taken is
-        skipped.
+        skipped. The generator holds a connection: close it where it is left early.
 
         Raises
         ------
@@ -122,14 +124,15 @@ class Archive:
             Where the bytes are not those of the member.
         """
         for start, stop, run in self._runs(members):
-            cursor = _Cursor(self.ranges.blocks(start, stop), start, self.ranges.name)
-            for member in run:
-                cursor.skip_to(member.offset)
-                names_size = _local_size(cursor, member)
-                data = cursor.offset + names_size
-                cursor.skip_to(data)
-                yield member, _inflated(cursor, member)
-                cursor.skip_to(data + member.packed)
+            with closing(self.ranges.blocks(start, stop)) as blocks:
+                cursor = _Cursor(blocks, start, self.ranges.name)
+                for member in run:
+                    cursor.skip_to(member.offset)
+                    names_size = _local_size(cursor, member)
+                    data = cursor.offset + names_size
+                    cursor.skip_to(data)
+                    yield member, _inflated(cursor, member)
+                    cursor.skip_to(data + member.packed)
 
     def _runs(self, members: Iterable[Member]) -> Iterator[tuple[int, int, list[Member]]]:
         """Join members whose bytes lie close together into ranges of the archive."""
@@ -157,7 +160,7 @@ class LocalFile:
         self.name = name or str(path)
         self.size = path.stat().st_size
 
-    def blocks(self, start: int, stop: int) -> Iterator[bytes]:
+    def blocks(self, start: int, stop: int) -> Generator[bytes, None, None]:
         """Yield the bytes from `start` to `stop`."""
         with self._path.open("rb") as file:
             file.seek(start)

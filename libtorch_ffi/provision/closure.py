@@ -8,6 +8,7 @@ looked for. Takes the members that are needed and leaves the rest. Never loads a
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from libtorch_ffi.errors import DownloadError, IntegrityError
@@ -77,6 +78,7 @@ def check(stage: Stage, target: Target) -> None:
     _check_machines(stage, target)
     if not target.platform.startswith("linux"):
         return
+    _drop_python_dependents(stage)
     for file, needed_by in _missing(stage, _present(stage)).items():
         if not _of_system(file):
             raise IntegrityError(
@@ -89,8 +91,9 @@ def put(stage: Stage, net: Net, wheel: Wheel, members: Mapping[str, Member]) -> 
     """Write members of a wheel to the tree, each checked against RECORD; `members` is by path in the tree."""
     paths = {member.name: path for path, member in members.items()}
     ranges = wheel.archive.ranges
-    with net.told(ranges.name.rpartition("/")[2], wheel.archive.transfer_size(members.values())):
-        for member, chunks in wheel.archive.each(members.values()):
+    total = wheel.archive.transfer_size(members.values())
+    with net.told(ranges.name.rpartition("/")[2], total), closing(wheel.archive.each(members.values())) as contents:
+        for member, chunks in contents:
             path = paths[member.name]
             stage.write(path, chunks, executable=member.executable, sha256=wheel.sha256(member))
 

@@ -106,9 +106,9 @@ def _version(include: Path) -> str:
 
 
 def _standard(include: Path) -> int:
-    """Return the C++ standard below which ``ATen/ATen.h`` refuses to compile."""
+    """Return the C++ standard below which ``ATen/ATen.h`` refuses to compile, at least that of our own sources."""
     found = _STANDARD.search((include / "ATen/ATen.h").read_text(encoding="utf-8", errors="replace"))
-    return int(found[1]) - 2000 if found else _DEFAULT_STANDARD
+    return max(_DEFAULT_STANDARD, int(found[1]) - 2000) if found else _DEFAULT_STANDARD
 
 
 def _flavor(prefix: Path, lib: Path) -> str:

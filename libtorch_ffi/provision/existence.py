@@ -91,10 +91,6 @@ def _nearest(target: Target) -> list[str]:
 
 
 def closest(version: str, versions: Iterable[str]) -> str:
-    """Return the release that is nearest to `version`, comparing major, minor and patch numbers in this order."""
-    wanted = (*release_numbers(version), 0, 0)
-
-    def distance(other: str) -> list[int]:
-        return [abs(number - wanted[place]) for place, number in enumerate(release_numbers(other))]
-
-    return min(versions, key=distance)
+    """Return the newest release that is not newer than `version`, or else the oldest."""
+    ordered = sorted(versions, key=release_numbers)
+    return next((each for each in reversed(ordered) if release_numbers(each) <= release_numbers(version)), ordered[0])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,7 +21,7 @@ from libtorch_ffi.errors import DownloadError
 from libtorch_ffi.provision.progress import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from typing_extensions import Self
@@ -130,7 +130,7 @@ class Net:
             self._telling = False
             self.progress.finish()
 
-    def stream(self, url: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    def stream(self, url: str, start: int = 0, stop: int | None = None) -> Generator[bytes, None, None]:
         """Yield the bytes of a file from `start` to `stop`, going on where a connection was cut.
 
         Raises
@@ -249,7 +249,7 @@ class RemoteFile:
         self.name = shown(url)
         self.size = size if size is not None else net.size(url)
 
-    def blocks(self, start: int, stop: int) -> Iterator[bytes]:
+    def blocks(self, start: int, stop: int) -> Generator[bytes, None, None]:
         """Yield the bytes from `start` to `stop`."""
         return self._net.stream(self._url, start, stop)
 
@@ -265,8 +265,8 @@ def download(net: Net, url: str, path: Path) -> str:
     for _ in range(TRIES):
         digest = hashlib.sha256()
         try:
-            with path.open("wb") as file:
-                for block in net.stream(url):
+            with path.open("wb") as file, closing(net.stream(url)) as blocks:
+                for block in blocks:
                     digest.update(block)
                     file.write(block)
         except NoRangesError:

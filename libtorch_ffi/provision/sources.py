@@ -8,6 +8,7 @@ asked. Never puts a tree in place.
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -175,8 +176,9 @@ def official_zip(order: Order) -> list[Received]:
         inside: member for name, member in archive.members.items() if _is_of_libtorch(inside := name.partition("/")[2])
     }
     paths = {member.name: inside for inside, member in members.items()}
-    for member, chunks in archive.each(members.values()):
-        order.stage.write(paths[member.name], chunks, executable=member.executable)
+    with closing(archive.each(members.values())) as contents:
+        for member, chunks in contents:
+            order.stage.write(paths[member.name], chunks, executable=member.executable)
     closure.check(order.stage, order.target)
     return [Received(shown(url), sha256, "sha256")]
 

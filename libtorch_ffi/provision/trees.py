@@ -171,7 +171,7 @@ def _compilers_places(searched: list[str]) -> Iterator[tuple[Path, Path]]:
         searched.append("the compiler (none was found: neither $CXX nor c++)")
         return
     includes = list(_include_folders(command))
-    searched.append(f"the folders of {command} and of LIBRARY_PATH, CPATH and CPLUS_INCLUDE_PATH")
+    searched.append(f"the folders of the compiler {command} and of LIBRARY_PATH, CPATH and CPLUS_INCLUDE_PATH")
     library = _said([command, "-print-file-name=libtorch.so"]).strip() or "libtorch.so"
     if "/" in library:
         lib = Path(os.path.realpath(library)).parent

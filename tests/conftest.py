@@ -1,0 +1,55 @@
+"""What all tests share: no socket leaves this machine, and one real libtorch for those that may.
+
+A test that asks for `installed_libtorch` is marked `network` by that.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from libtorch_ffi.provision import Libtorch
+
+_NETWORK_FIXTURES = frozenset(("installed_libtorch",))
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the network by the fixtures that it asks for, so that nobody forgets."""
+    for item in items:
+        if _NETWORK_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.network)
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that connects to another machine and is not marked `network`."""
+    if request.node.get_closest_marker("network"):
+        return
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: tuple[str, int] | str) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(_LOOPBACK):
+            raise RuntimeError(f"a test without the marker `network` connects to {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def libtorch_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache folder that all tests of the session share."""
+    return tmp_path_factory.mktemp("libtorch")
+
+
+@pytest.fixture(scope="session")
+def installed_libtorch(libtorch_home: Path) -> Libtorch:
+    """Return the default release for the CPU, really downloaded: 475 MB on the disk, once a session."""
+    from libtorch_ffi.provision import Settings, ensure
+
+    return ensure(Settings(version="2.5.0", flavor="cpu", home=libtorch_home))

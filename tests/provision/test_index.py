@@ -1,0 +1,117 @@
+"""Indexes in JSON and HTML, the choice of a wheel, and where pip's configuration says that the index is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import archives
+import pytest
+from world import TAG
+
+from libtorch_ffi.provision import Settings
+from libtorch_ffi.provision.index import Index, of_release, pip_configured, pypi_base
+from libtorch_ffi.provision.remote import AbsentError, Net, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from servers import Mode
+    from world import World
+
+    from libtorch_ffi.provision.targets import Platform
+
+NAMES = (
+    "torch-2.5.0-cp39-cp39-manylinux1_x86_64.whl",
+    "torch-2.5.0-cp311-cp311-manylinux1_x86_64.whl",
+    "torch-2.5.0-cp313-cp313t-manylinux1_x86_64.whl",
+    "torch-2.5.0-cp311-cp311-win_amd64.whl",
+    "torch-2.5.0-cp311-none-macosx_11_0_arm64.whl",
+    "torch-2.5.1-cp311-cp311-manylinux1_x86_64.whl",
+    "torch-2.6.0-cp310-cp310-linux_aarch64.whl",
+    "torch-2.6.0-cp312-cp312-manylinux_2_28_aarch64.whl",
+    "torch-2.6.0-cp313-cp313t-manylinux_2_28_aarch64.whl",
+    "torch-2.5.0.tar.gz",
+)
+
+
+@pytest.fixture
+def net() -> Iterator[Net]:
+    with Net() as net:
+        yield net
+
+
+@pytest.mark.parametrize("kind", ["json", "html"])
+@pytest.mark.parametrize(
+    ("release", "platform", "expected"),
+    [("2.5.0", "linux-x86_64", NAMES[1]), ("2.5.0", "macos-arm64", NAMES[4]), ("2.6.0", "linux-aarch64", NAMES[7])],
+)
+def test_the_wheel_that_is_chosen(
+    kind: str, release: str, platform: Platform, expected: str, world: World, net: Net
+) -> None:
+    files = {name: name.encode() for name in NAMES}
+    if kind == "json":
+        world.list_on_pypi("torch", files)
+        index = Index(net, f"{world.server.url}/simple")
+    else:
+        world.list_officially("cpu", files)
+        index = Index(net, f"{world.server.url}/whl/cpu/")
+    found = index.find("torch", of_release(release), platform)
+    assert found.filename == expected
+    assert found.sha256 == archives.sha256(expected.encode())
+    assert found.size == (len(expected) if kind == "json" else None)
+    assert world.site.files[found.url.removeprefix(world.server.url)][1] == expected.encode()
+
+
+def test_the_local_part_of_a_version_is_no_other_release(world: World, net: Net) -> None:
+    name = f"torch-{archives.VERSION}+cpu.cxx11.abi-{TAG}.whl"
+    world.list_officially("cpu-cxx11-abi", {name: b""})
+    found = Index(net, f"{world.server.url}/whl/cpu-cxx11-abi").find("torch", of_release("9.9.9"), "linux-x86_64")
+    assert found.filename == name
+    assert "%2B" in found.url
+
+
+def test_a_version_for_other_platforms_only_is_absent(world: World, net: Net) -> None:
+    world.list_on_pypi("torch", {NAMES[0]: b""})
+    with pytest.raises(AbsentError, match="for other platforms"):
+        Index(net, f"{world.server.url}/simple").find("torch", of_release("2.5.0"), "macos-x86_64")
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"), [("403", UnreachableError), ("404", AbsentError), ("503", UnreachableError)]
+)
+def test_a_page_that_does_not_come(mode: Mode, error: type[Exception], world: World, net: Net) -> None:
+    world.list_on_pypi("torch", {})
+    world.site.misbehave("/simple/torch/", mode)
+    with pytest.raises(error, match=mode):
+        Index(net, f"{world.server.url}/simple").wheels("torch")
+
+
+def test_a_page_of_another_kind_is_no_index(world: World, net: Net) -> None:
+    world.site.put("/simple/torch/", b"%PDF", "application/pdf")
+    with pytest.raises(UnreachableError, match="no index page"):
+        Index(net, f"{world.server.url}/simple").wheels("torch")
+
+
+def test_the_index_is_ours_then_pips_then_pypis(tmp_path: Path) -> None:
+    config = tmp_path / "pip.conf"
+    config.write_text("[global]\nindex-url = https://configured/simple/\n")
+    environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(config)}
+    asked = {**environ, "PIP_INDEX_URL": "https://pip/simple"}
+    assert pypi_base(Settings(index_url="https://ours/simple", environ=asked)) == "https://ours/simple"
+    assert pypi_base(Settings(environ=asked)) == "https://pip/simple"
+    assert pypi_base(Settings(environ=environ)) == "https://configured/simple"
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    assert pypi_base(Settings(environ={"PIP_CONFIG_FILE": "/dev/null"})) == PYPI_SIMPLE_ENDPOINT.rstrip("/")
+
+
+def test_the_users_file_wins_over_no_other_and_broken_files_are_passed_over(tmp_path: Path) -> None:
+    user = tmp_path / ".config/pip/pip.conf"
+    user.parent.mkdir(parents=True)
+    user.write_text("[global]\nindex-url = https://user/%(not)s\n[install]\nindex-url = https://install/simple\n")
+    assert pip_configured({"HOME": str(tmp_path)}) == "https://install/simple"
+    user.write_text("index-url = without a section\n")
+    named = tmp_path / "named.conf"
+    named.write_text("[global]\nindex-url = https://named/simple\n")
+    assert pip_configured({"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(named)}) == "https://named/simple"
