@@ -155,8 +155,8 @@ def _another(folder: str, built: Built) -> str:
     return (
         f"Another libtorch is in this process already, {what}; libtorch_ffi was built against libtorch "
         f"{built['version']} {built['flavor']} in {built['prefix']}, and one process cannot hold both. libtorch_ffi "
-        f"was not loaded. Build it against the libtorch of the installed torch with `LIBTORCH_SOURCE=torch {REINSTALL}`, "
-        "or use the two in separate processes."
+        "was not loaded. Build it against the libtorch of the installed torch with "
+        f"`LIBTORCH_SOURCE=torch {REINSTALL}`, or use the two in separate processes."
     )
 
 
@@ -170,8 +170,12 @@ def _is_in_place(built: Built) -> bool:
 
 def _find_elsewhere(built: Built) -> Libtorch:
     """Ask provisioning for the same libtorch in another place."""
+    try:
+        places = _places(built)
+    except LibtorchFFIError as error:
+        raise LoadError(_gone(built, [str(error)])) from None
     refused: dict[str, None] = {}
-    for settings in _places(built):
+    for settings in places:
         found = _look(settings, built)
         if not isinstance(found, str):
             return found

@@ -40,8 +40,9 @@ COMPILE = ("-O2", "-DNDEBUG", "-fPIC", "-fvisibility=hidden", "-fvisibility-inli
 
 LINK = {
     # With a DT_RPATH, unlike a DT_RUNPATH, another libtorch in LD_LIBRARY_PATH does not get in between, and libraries
-    # of the tree that have no path of their own are found too.
-    "linux": ("-shared", "-Wl,--disable-new-dtags"),
+    # of the tree that have no path of their own are found too. That holds for the libraries that the extension itself
+    # needs, so all of them are named, also those of which it calls nothing.
+    "linux": ("-shared", "-Wl,--disable-new-dtags", "-Wl,--no-as-needed"),
     "darwin": ("-bundle", "-undefined", "dynamic_lookup"),
 }
 STRIP = {"linux": ("-Wl,-s",), "darwin": ("-Wl,-x",)}
