@@ -5,8 +5,9 @@ Owns `Libtorch`, the description of a tree that is ready to be compiled against.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from libtorch_ffi._dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

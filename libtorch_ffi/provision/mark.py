@@ -11,9 +11,9 @@ used.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from libtorch_ffi._dataclass import dataclass
 from libtorch_ffi.provision.libtorch import Libtorch
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ opens a socket. A bad value is an error that names the variable, the value, what
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from libtorch_ffi._dataclass import dataclass, field
 from libtorch_ffi.errors import SettingError
 from libtorch_ffi.provision.targets import PLATFORMS, Platform, Target, host_platform
 

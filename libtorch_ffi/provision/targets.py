@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from libtorch_ffi._dataclass import dataclass
 from libtorch_ffi.errors import TargetError
 
 if TYPE_CHECKING:
