@@ -11,6 +11,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING
 
+from libtorch_ffi import __version__
 from libtorch_ffi.errors import BuildError, TargetError
 from libtorch_ffi.provision import Settings, probe_sources, survey
 from libtorch_ffi.provision.existence import check_exists
@@ -54,10 +55,8 @@ def _section(title: str, lines: Iterable[str]) -> None:
 
 
 def _program() -> list[str]:
-    from importlib.metadata import version
-
     system = f"{platform.system()} {platform.release()} on {platform.machine()}"
-    return [f"libtorch-ffi {version('libtorch-ffi')}, Python {platform.python_version()} ({sys.executable})", system]
+    return [f"libtorch-ffi {__version__}, Python {platform.python_version()} ({sys.executable})", system]
 
 
 def _variables() -> list[str]:
@@ -74,7 +73,10 @@ def _places(places: list[Place]) -> Place:
         (f"{'>' if place.used else ' '} {place.name:{width}}  {place.where}: {place.verdict}" for place in places),
     )
     used = next(place for place in places if place.used)
-    _section("would use", _facts(used.libtorch) if used.libtorch else [f"nothing that is here: {used.verdict}"])
+    _section(
+        "would use",
+        _facts(used.libtorch) if used.libtorch else [f"nothing that is here: looking ends at {used.name!r}, above"],
+    )
     return used
 
 
@@ -97,7 +99,7 @@ def _compiler(libtorch: Libtorch | None) -> bool:
     from libtorch_ffi.build import toolchain
 
     try:
-        found = toolchain.compiler(libtorch.cxx_standard if libtorch else DEFAULT_STANDARD)
+        found = toolchain.find_compiler(libtorch.cxx_standard if libtorch else DEFAULT_STANDARD)
         toolchain.check_python_headers()
     except BuildError as error:
         _section("compiler", [str(error)])

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
-import sys
 from typing import TYPE_CHECKING
 
+from libtorch_ffi import __version__
 from libtorch_ffi.cli import config
 
 if TYPE_CHECKING:
@@ -49,7 +49,12 @@ def build() -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_OwnVersion, nargs=0, help="print libtorch-ffi's own version and exit")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"libtorch-ffi {__version__}",
+        help="print libtorch-ffi's own version and exit",
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add = functools.partial(commands.add_parser, allow_abbrev=False)
     _add_install(add)
@@ -123,13 +128,3 @@ def _add_home(parser: argparse.ArgumentParser) -> None:
 
 def _add_verbose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="say on stderr what is done")
-
-
-class _OwnVersion(argparse.Action):
-    """Prints the version of the installed package, and looks it up only then."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        sys.stdout.write(f"libtorch-ffi {version('libtorch-ffi')}\n")
-        parser.exit()

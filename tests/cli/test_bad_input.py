@@ -89,7 +89,7 @@ def test_file_where_a_folder_should_be(
     monkeypatch.setenv("PATH", "")
     folder = home / "2.5.0" / "linux-x86_64" / "cpu"
     file = (folder, *folder.parents)[3 - depth]
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("in the way")
     answer = ask("config", "--prefix")
     assert answer.out == ""
