@@ -73,3 +73,4 @@ def assert_nothing_left(home: Path) -> None:
     """Check that a failed install left nothing but locks."""
     left = [path for path in home.rglob("*") if path.is_file() and path.parent.name != ".locks"]
     assert left == []
+    assert {path.name for path in home.iterdir()} <= {".locks"}

@@ -12,6 +12,7 @@ import struct
 import zlib
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from libtorch_ffi.errors import IntegrityError
@@ -88,7 +89,9 @@ class Archive:
         try:
             start, stop = _directory_place(tail, tail_start)
             directory = tail[start - tail_start :] if start >= tail_start else b"".join(ranges.blocks(start, stop))
-            self.members = _index(_entries(directory[: stop - start]))
+            entries = list(_entries(directory[: stop - start]))
+            self.folders = frozenset(name for name, member in entries if member is None)
+            self.members = _index(member for _, member in entries if member is not None)
         except (struct.error, ValueError) as error:
             raise IntegrityError(
                 f"{ranges.name} is not a zip archive that can be trusted: {error}. Nothing was kept."
@@ -136,7 +139,7 @@ class Archive:
 
     def _runs(self, members: Iterable[Member]) -> Iterator[tuple[int, int, list[Member]]]:
         """Join members whose bytes lie close together into ranges of the archive."""
-        ends = self._ends()
+        ends = self._ends
         run: list[Member] = []
         for member in sorted(members, key=lambda member: member.offset):
             if run and member.offset - ends[run[-1].offset] > GAP:
@@ -146,6 +149,7 @@ class Archive:
         if run:
             yield run[0].offset, ends[run[-1].offset], run
 
+    @cached_property
     def _ends(self) -> dict[int, int]:
         """Return for each member's offset where the next one begins; only the local header tells more exactly."""
         offsets = sorted(member.offset for member in self.members.values())
@@ -227,8 +231,8 @@ def _within(offset: int, size: int, end: int) -> tuple[int, int]:
     return offset, offset + size
 
 
-def _entries(directory: bytes) -> Iterator[Member]:
-    """Yield the files of a zip directory; folders are left out, since files imply them."""
+def _entries(directory: bytes) -> Iterator[tuple[str, Member | None]]:
+    """Yield the names of a zip directory, each with its member; a folder has none."""
     place = 0
     while place < len(directory):
         signature, _, _, _, method, _, _, crc, packed, size, *lengths = _ENTRY.unpack_from(directory, place)
@@ -241,11 +245,13 @@ def _entries(directory: bytes) -> Iterator[Member]:
             extra = directory[extra_start : extra_start + extra_size]
             size, packed, offset = _wide(extra, [size, packed, offset])
         place = extra_start + extra_size + comment_size
-        if not name.endswith("/"):
-            mode = attributes >> 16
-            if mode & _MODE_KIND == _LINK_MODE:
-                raise ValueError(f"its member {name} is a link")
-            yield Member(_safe(name), offset, packed, size, method, crc, bool(mode & 0o111))
+        if name.endswith("/"):
+            yield _safe(name[:-1]), None
+            continue
+        mode = attributes >> 16
+        if mode & _MODE_KIND == _LINK_MODE:
+            raise ValueError(f"its member {name} is a link")
+        yield name, Member(_safe(name), offset, packed, size, method, crc, bool(mode & 0o100))
 
 
 def _wide(extra: bytes, fields: list[int]) -> list[int]:
@@ -267,7 +273,7 @@ def _safe(name: str) -> str:
     return name
 
 
-def _index(entries: Iterator[Member]) -> dict[str, Member]:
+def _index(entries: Iterable[Member]) -> dict[str, Member]:
     members: dict[str, Member] = {}
     for member in entries:
         if member.name in members:

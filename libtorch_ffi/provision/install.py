@@ -65,7 +65,7 @@ def install(settings: Settings, progress: Progress | None = None) -> Libtorch:
             _log.warning("%s is %s; installing it again", tree.path, tree.verdict)
         with Net(progress) as net, store.staged(home, target) as stage:
             source, received = _from_first(sources.Order(target, settings, net, stage))
-            stage.finish(_receipt(stage, target, source, received))
+            stage.finish({**_receipt(stage, target, source, received), "received": net.received})
     return _placed(home, target, source)
 
 

@@ -101,6 +101,11 @@ class Net:
     ----------
     progress
         Told of every byte of an archive that arrives.
+
+    Attributes
+    ----------
+    received
+        The bytes of pages and archives that arrived so far, without what HTTP and TLS put around them.
     """
 
     def __init__(self, progress: Progress | None = None) -> None:
@@ -181,6 +186,7 @@ class Net:
         while True:
             with patience.forgiving():
                 answer = self._asked(url, {"Accept": accept}, stream=False)
+                self.received += len(answer.content)
                 _check_status(answer)
                 return answer
 

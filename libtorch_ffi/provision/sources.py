@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from libtorch_ffi.errors import IntegrityError
 from libtorch_ffi.provision import catalogue, closure, index
 from libtorch_ffi.provision.archive import Archive, LocalFile
+from libtorch_ffi.provision.nar import nar_sha256
 from libtorch_ffi.provision.providers import Providers
 from libtorch_ffi.provision.remote import AbsentError, NoRangesError, RemoteFile, download, shown
 from libtorch_ffi.provision.targets import release_numbers
@@ -71,8 +72,8 @@ class Received:
     sha256
         The digest that was published for it, where one was.
     checked
-        How its bytes were checked: ``sha256`` of the whole, ``record-pin`` (each member against a RECORD that is
-        pinned), or ``record`` (each member against the RECORD that came with it).
+        How its bytes were checked: ``sha256`` of the whole, ``nar`` (the hash of the unpacked tree), ``record-pin``
+        (each member against a RECORD that is pinned), or ``record`` (each member against the RECORD that came with it).
     """
 
     url: str
@@ -167,11 +168,13 @@ class _Torch:
 
 
 def official_zip(order: Order) -> list[Received]:
-    """Fetch PyTorch's libtorch zip: the whole of it, and only where its digest is known."""
-    url, sha256 = _zip_to_take(order)
-    path = order.stage.scratch(url.rpartition("/")[2])
-    _download_checked(order, url, path, sha256)
-    archive = Archive(LocalFile(path, shown(url)))
+    """Fetch PyTorch's libtorch zip: the whole of it, and only where a digest of it or of its tree is known."""
+    pin = _zip_to_take(order)
+    path = order.stage.scratch(pin.url.rpartition("/")[2])
+    _download_checked(order, pin.url, path, pin.sha256)
+    archive = Archive(LocalFile(path, shown(pin.url)))
+    if pin.sha256 is None:
+        _check_tree(archive, pin)
     members = {
         inside: member for name, member in archive.members.items() if _is_of_libtorch(inside := name.partition("/")[2])
     }
@@ -180,23 +183,35 @@ def official_zip(order: Order) -> list[Received]:
         for member, chunks in contents:
             order.stage.write(paths[member.name], chunks, executable=member.executable)
     closure.check(order.stage, order.target)
-    return [Received(shown(url), sha256, "sha256")]
+    return [Received(shown(pin.url), pin.sha256 or pin.nar_sha256, "sha256" if pin.sha256 else "nar")]
 
 
-def _zip_to_take(order: Order) -> tuple[str, str]:
-    """Return the address of the zip and the digest that it must have."""
+def _zip_to_take(order: Order) -> catalogue.ZipPin:
+    """Return the zip and the digest that it must have: of the file where it is known, or else of its tree."""
     base = index.official_base(order.settings)
-    pins = catalogue.zips(order.target)
+    asked = order.settings.sha256
+    pins = sorted(catalogue.zips(order.target), key=lambda pin: pin.sha256 is None)
     for pin in pins:
-        if pin.sha256 is not None:
-            _check_asked(order.settings.sha256, pin.sha256, pin.url)
-            return pin.url.replace(index.OFFICIAL_BASE, base, 1), pin.sha256
+        if asked is not None and pin.sha256 is not None:
+            _check_asked(asked, pin.sha256, pin.url)
+        return replace(pin, url=pin.url.replace(index.OFFICIAL_BASE, base, 1), sha256=asked or pin.sha256)
     url = f"{base}/libtorch/{order.target.flavor}/{_zip_name(order.target)}"
-    if order.settings.sha256 is None:
+    if asked is None:
         raise AbsentError(
-            f"the sha256 of {shown(url)} is not known, and a zip is not taken unchecked; give it with LIBTORCH_SHA256"
+            f"no digest of {shown(url)} is known, and a zip is not taken unchecked; give its sha256 with "
+            "LIBTORCH_SHA256"
         )
-    return url, order.settings.sha256
+    return catalogue.ZipPin(url, asked, None)
+
+
+def _check_tree(archive: Archive, pin: catalogue.ZipPin) -> None:
+    """Check what a zip unpacks to against the hash that nixpkgs states for it."""
+    found = nar_sha256(archive)
+    if found != pin.nar_sha256:
+        raise IntegrityError(
+            f"{shown(pin.url)} unpacks to a tree whose NAR has the sha256 {found}, where {pin.nar_sha256} is pinned: "
+            "this is not the zip that was published. Nothing was kept. Set LIBTORCH_SOURCE to another source."
+        )
 
 
 def _zip_name(target: Target) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -26,6 +27,10 @@ from libtorch_ffi.provision.targets import PLATFORMS, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from filelock import BaseFileLock
+
+_log = logging.getLogger(__name__)
 
 _LOCKS = ".locks"
 _SCRATCH = ".download"
@@ -172,17 +177,32 @@ def locked(home: Path, target: Target) -> Iterator[None]:
     """
     from filelock import FileLock
 
-    # The locks lie apart from the trees and stay: a lock that is deleted while another process waits for it locks
-    # nothing.
+    # The locks lie apart from the trees and stay: a lock that is deleted while another waits for it locks nothing.
     folder = home / _LOCKS
     with explained(home):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{target.version}-{target.platform}-{target.flavor}.lock", mode=0o666)
-        lock.acquire()
+        _acquire(lock, home, target)
     try:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: BaseFileLock, home: Path, target: Target) -> None:
+    """Take a lock, saying so once where another process has it."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _log.info("waiting for the process that installs or removes %s", target)
+        lock.acquire()
+    except NotImplementedError as error:
+        raise StoreError(
+            f"The cache folder {home} cannot be used: its file system has no locks, so that two installs could meet "
+            "there. Set LIBTORCH_HOME to a folder on a local disk."
+        ) from error
 
 
 @contextmanager
@@ -206,6 +226,7 @@ def staged(home: Path, target: Target) -> Iterator[Stage]:
             _put_in_place(stage.path, place)
         finally:
             shutil.rmtree(stage.path, ignore_errors=True)
+            _remove_empty(home, place.parent)
 
 
 def installed(home: Path) -> list[Installed]:

@@ -14,9 +14,13 @@ from world import RUNTIME, TAG, assert_nothing_left, assert_verifies
 
 from libtorch_ffi.errors import DownloadError, IntegrityError, NotFoundError, TargetError
 from libtorch_ffi.provision import catalogue, ensure, locate
+from libtorch_ffi.provision.archive import Archive, LocalFile
 from libtorch_ffi.provision.elf import inspect
+from libtorch_ffi.provision.nar import nar_sha256
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from servers import Mode
     from world import World
 
@@ -221,6 +225,25 @@ def test_the_official_zip_is_taken_with_its_digest(world: World) -> None:
     assert libtorch.origin == "official-zip"
     assert _libraries(libtorch) == {"libtorch.so", "libtorch_cpu.so", "libc10.so", "libgomp-1.so"}
     assert_verifies(libtorch.prefix)
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_the_official_zip_is_taken_with_the_hash_of_its_tree(
+    honest: bool, world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = _zip()
+    (tmp_path / "zip").write_bytes(data)
+    nar = nar_sha256(Archive(LocalFile(tmp_path / "zip"))) if honest else "0" * 64
+    world.site.put("/libtorch/cpu/pinned.zip", data)
+    pin = catalogue.ZipPin("https://download.pytorch.org/libtorch/cpu/pinned.zip", None, nar)
+    monkeypatch.setattr(catalogue, "zips", lambda _: [pin])
+    asked = world.with_(source="official-zip")
+    if honest:
+        assert _receipt(ensure(asked))["archives"][0]["checked"] == "nar"  # type: ignore[index]
+    else:
+        with pytest.raises(IntegrityError, match="NAR"):
+            ensure(asked)
+        assert_nothing_left(world.settings.home)
 
 
 @pytest.mark.parametrize(
