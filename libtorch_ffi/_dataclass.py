@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dataclasses import dataclass, field
     from typing import Any
 
+__all__ = ["dataclass", "field"]
+
 
 class _Field:
     """How a field is filled where no value is given, and whether it shows in the text and counts in a comparison."""

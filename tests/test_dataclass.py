@@ -55,7 +55,8 @@ def test_text_is_the_same() -> None:
 def test_comparison_leaves_out_what_it_should() -> None:
     assert Light("a", environ={"x": "y"}) == Light("a")
     assert Light("a") != Light("b")
-    assert Light("a") != Standard("a")
+    other: object = Standard("a")
+    assert Light("a") != other
 
 
 @dataclass(frozen=True)
