@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from libtorch_ffi.errors import DownloadError, IntegrityError
-from libtorch_ffi.provision import elf
+from libtorch_ffi.provision import elf, loader
 from libtorch_ffi.provision.wheel import CPU_ROOTS, PYTHON_ONLY, is_library
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def take_whole(stage: Stage, wheel: Wheel, target: Target, providers: Providers,
     if target.platform.startswith("linux"):
         _drop_python_dependents(stage)
         _close(stage, wheel, providers, net, siblings=True)
-    _check_machines(stage, target)
+    _check_libraries(stage, target)
 
 
 def take_cpu(stage: Stage, wheel: Wheel, target: Target, providers: Providers, net: Net) -> None:
@@ -57,6 +57,11 @@ def take_cpu(stage: Stage, wheel: Wheel, target: Target, providers: Providers, n
     """
     libraries = wheel.torch_libraries()
     roots = {file: member for file, member in libraries.items() if file in CPU_ROOTS}
+    if len(roots) < len(CPU_ROOTS):
+        raise IntegrityError(
+            f"{wheel.archive.ranges.name} is not a whole torch wheel: it lacks "
+            f"{', '.join(set(CPU_ROOTS) - set(roots))}. Nothing was kept. Set LIBTORCH_SOURCE to another source."
+        )
     put(stage, net, wheel, {**_in_lib(roots), **wheel.trees(), **wheel.licenses()})
     torch = stage.path / "lib/libtorch.so"
     for needed in elf.inspect(torch).needed:
@@ -64,7 +69,7 @@ def take_cpu(stage: Stage, wheel: Wheel, target: Target, providers: Providers, n
             elf.replace_needed(torch, needed, "libtorch_cpu.so")
     stage.reread("lib/libtorch.so")
     _close(stage, wheel, providers, net, siblings=False)
-    _check_machines(stage, target)
+    _check_libraries(stage, target)
 
 
 def check(stage: Stage, target: Target) -> None:
@@ -75,10 +80,13 @@ def check(stage: Stage, target: Target) -> None:
     IntegrityError
         Naming the library.
     """
-    _check_machines(stage, target)
-    if not target.platform.startswith("linux"):
-        return
-    _drop_python_dependents(stage)
+    if target.platform.startswith("linux"):
+        _drop_python_dependents(stage)
+        _check_complete(stage)
+    _check_libraries(stage, target)
+
+
+def _check_complete(stage: Stage) -> None:
     for file, needed_by in _missing(stage, _present(stage)).items():
         if not _of_system(file):
             raise IntegrityError(
@@ -174,12 +182,19 @@ def _new(stage: Stage, members: Mapping[str, Member]) -> dict[str, Member]:
     return {path: member for path, member in members.items() if path not in stage.entries}
 
 
-def _check_machines(stage: Stage, target: Target) -> None:
-    """Refuse a library that is made for another processor or system."""
+def _check_libraries(stage: Stage, target: Target) -> None:
+    """Refuse libraries that are made for another processor or system, or that do not find each other in one folder."""
+    lib = stage.path / "lib"
     for file in sorted(_present(stage)):
-        found = elf.machine(stage.path / "lib" / file)
+        found = elf.machine(lib / file)
         if found != target.platform:
             raise IntegrityError(
                 f"lib/{file} is made for {found}, where {target.platform} was asked for. Nothing was kept. Set "
                 "LIBTORCH_SOURCE to another source, or ask whose index this is."
+            )
+    if target.platform.startswith("linux"):
+        for file, needed in loader.lost({file: elf.inspect(lib / file) for file in _present(stage)}, CPU_ROOTS):
+            raise IntegrityError(
+                f"lib/{file} would not find {needed} beside it: neither its own search path nor that of the libraries "
+                "that need it leads to their folder. Nothing was kept. Set LIBTORCH_SOURCE to another source."
             )

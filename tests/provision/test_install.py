@@ -197,6 +197,17 @@ def test_a_whole_wheel_with_another_digest_is_refused(cpu_world: World) -> None:
     assert_nothing_left(cpu_world.settings.home)
 
 
+def test_a_wheel_whose_libraries_would_not_load_from_one_folder_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = archives.library
+    monkeypatch.setattr(archives, "library", lambda *about, **others: made(*about, **{**others, "rpath": ""}))
+    world.list_on_pypi("torch", {world.torch.rpartition("/")[2]: archives.torch_wheel("cpu")})
+    with pytest.raises(IntegrityError, match="would not find"):
+        ensure(world.settings)
+    assert_nothing_left(world.settings.home)
+
+
 def test_libraries_for_another_machine_are_refused(world: World) -> None:
     world.list_on_pypi("torch", {world.torch.rpartition("/")[2]: archives.torch_wheel("cpu", machine="aarch64")})
     with pytest.raises(IntegrityError, match="made for linux-aarch64, where linux-x86_64"):
