@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import timeit
 from dataclasses import dataclass, field
@@ -116,13 +117,17 @@ class Run:
 def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> Run:
     """Run a command to its end, its output thrown away, and measure it.
 
+    It runs in a folder for temporary files: a Python started in a checkout would import that in place of the package.
+
     Raises
     ------
     subprocess.CalledProcessError
         If it does not exit with 0; what it wrote to stderr is in the message's ``stderr``, and is repeated on ours.
     """
     started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, cwd=tempfile.gettempdir()
+    ) as process:
         errors = process.stderr.read() if process.stderr is not None else b""
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 
 import pairs
 
@@ -24,7 +25,8 @@ MAPPED = "import os; print(*sorted({line.split()[-1] for line in open('/proc/sel
 def library(code: str) -> str:
     """Return the path of the libtorch that the code loads."""
     command = [sys.executable, "-c", f"{code}\n{MAPPED}"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    folder = tempfile.gettempdir()  # not the checkout, which has no extension
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout.strip()
 
 
 def main() -> int:

@@ -121,14 +121,27 @@ def load() -> Digits:
 
 
 def train(classifier: Classifier, digits: Digits, epochs: int = EPOCHS) -> Iterator[Epoch]:
-    """Train the classifier, and say after each pass over the training images how good it has become."""
-    count = digits.train_images.shape[0]
-    for _ in range(epochs):
-        losses = []
-        for batch in lt.split(lt.randperm(count), BATCH):
-            images = lt.index_select(digits.train_images, 0, batch)
-            losses.append(classifier.step(images, lt.index_select(digits.train_labels, 0, batch)).item())
-        yield Epoch(sum(losses) / len(losses), accuracy(classifier, digits))
+    """Train the classifier, and say after each pass over the training images how good it has become.
+
+    One thread does it all: with matrices this small, threads spend more time on waiting for each other than they save,
+    and on a busy machine a hundred times more.
+    """
+    threads = lt.get_num_threads()
+    lt.set_num_threads(1)
+    try:
+        for _ in range(epochs):
+            yield Epoch(_pass(classifier, digits), accuracy(classifier, digits))
+    finally:
+        lt.set_num_threads(threads)
+
+
+def _pass(classifier: Classifier, digits: Digits) -> float:
+    """Take one step for each batch of the training images, in a new order, and return the mean loss."""
+    losses = []
+    for batch in lt.split(lt.randperm(digits.train_images.shape[0]), BATCH):
+        images = lt.index_select(digits.train_images, 0, batch)
+        losses.append(classifier.step(images, lt.index_select(digits.train_labels, 0, batch)).item())
+    return float(sum(losses) / len(losses))
 
 
 def accuracy(classifier: Classifier, digits: Digits) -> float:

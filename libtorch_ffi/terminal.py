@@ -23,6 +23,9 @@ LINE_SECONDS = 5.0
 BAR_WIDTH = 30
 """Columns of the bar itself."""
 
+TENTHS_BELOW = 10
+"""Below ten, of seconds or of steps a second, the tenths are of interest."""
+
 
 class Bar:
     """What a `Progress` shows of one thing after the other.
@@ -126,7 +129,12 @@ class Bar:
         return f"{n / 1e6:.1f} MB" if self._unit == "B" else f"{n:.0f} {self._unit}"
 
     def _rate(self, seconds: float) -> str:
-        return f"{self._count(self._done / seconds)}/s"
+        rate = self._done / seconds
+        return (
+            f"{self._count(rate)}/s"
+            if self._unit == "B"
+            else f"{rate:.{0 if rate >= TENTHS_BELOW else 1}f} {self._unit}/s"
+        )
 
 
 class LogLines(logging.Handler):
@@ -143,7 +151,7 @@ class LogLines(logging.Handler):
 
 def duration(seconds: float) -> str:
     """Write a time span in the two largest units that matter: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    if seconds < 10:  # noqa: PLR2004 - below ten seconds the tenths are of interest
+    if seconds < TENTHS_BELOW:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

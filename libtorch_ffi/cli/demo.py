@@ -63,7 +63,7 @@ def run(_: argparse.Namespace) -> int:
 
 def _provisioned() -> list[str]:
     """Say which libtorch the extension was built against, as written down then, and where its bytes came from."""
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).parent.parent
     built = json.loads((package / "_built.json").read_text(encoding="utf-8"))
     prefix = Path(built["prefix"])
     source, size = built["origin"], sum(built["sizes"].values())

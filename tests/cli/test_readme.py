@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,9 @@ def blocks(language: str) -> list[str]:
 
 def test_program_runs_and_prints_what_its_comment_says() -> None:
     (program,) = blocks("python")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # on a busy machine threads wait for each other, for minutes
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     numbers = [float(number) for number in re.findall(r"-?\d+\.\d*(?:e-?\d+)?", done.stdout)]
     assert numbers[:4] == pytest.approx([1.0, -2.0, 0.5, 3.0], abs=1e-3)
