@@ -21,10 +21,13 @@ if sys.platform == "darwin":
     os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
     os.environ.setdefault("MACOSX_DEPLOYMENT_TARGET", "11.0")
 
+import setuptools
 from setuptools import build_meta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+OLDEST_SETUPTOOLS = 77
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,6 +44,17 @@ __all__ = [
 ]
 
 
+def _check_setuptools(version: str) -> None:
+    """End with a paragraph where setuptools is older than pyproject.toml says: without isolation pip does not look."""
+    if int(version.partition(".")[0]) < OLDEST_SETUPTOOLS:
+        raise SystemExit(
+            f"\nlibtorch-ffi: This Python ({sys.executable}) has setuptools {version}, and the build needs "
+            f"{OLDEST_SETUPTOOLS} or later, as pyproject.toml says; without build isolation pip uses what is there. "
+            f"Nothing was installed. Run `pip install -U 'setuptools>={OLDEST_SETUPTOOLS}'`, or leave out "
+            "--no-build-isolation."
+        )
+
+
 def _ending_in_words(hook: Callable[P, R]) -> Callable[P, R]:
     """Let an error of ours end the process as its paragraph: pip shows the last lines of what a backend wrote."""
 
@@ -53,6 +67,8 @@ def _ending_in_words(hook: Callable[P, R]) -> Callable[P, R]:
 
     return wrapped
 
+
+_check_setuptools(setuptools.__version__)
 
 build_editable = _ending_in_words(build_meta.build_editable)
 build_sdist = build_meta.build_sdist

@@ -171,6 +171,17 @@ def test_no_compiler_ends_in_one_paragraph(project: Path, libtorch_prefix: Path,
     assert "\n" not in paragraph
 
 
+def test_an_old_setuptools_ends_in_one_paragraph(project: Path, tmp_path: Path) -> None:
+    old = tmp_path / "site/setuptools"
+    old.mkdir(parents=True)
+    (old / "__init__.py").write_text("__version__ = '65.5.0'\n")
+    (old / "build_meta.py").touch()
+    answer = run_hook(project, "prepare_metadata_for_build_wheel", "dist", PYTHONPATH=str(old.parent))
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr
+    assert "has setuptools 65.5.0, and the build needs 77 or later" in last_paragraph(answer.stderr)
+
+
 def test_no_compiler_is_told_before_anything_is_downloaded(project: Path) -> None:
     answer = run_hook(project, "build_wheel", "dist", CXX="no-such-compiler", LIBTORCH_INDEX_URL="http://127.0.0.1:9/")
     assert last_paragraph(answer.stderr).startswith("libtorch-ffi: CXX names 'no-such-compiler'")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from stand_in import make_libtorch, make_project, run_hook
 
-import libtorch_ffi
+from libtorch_ffi import errors
 
 _COMPILING = frozenset(("built", "built_once", "other_libtorch"))
-_PACKAGE = Path(libtorch_ffi.__file__).parent
+_PACKAGE = Path(errors.__file__).parent  # of a module: pytest asks the package for hooks, which loads the extension
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
