@@ -71,5 +71,7 @@ def _from_libtorch(name: str) -> Any:
 def __dir__() -> list[str]:
     from libtorch_ffi._binding import core
 
-    operators = {name.removeprefix("aten::").partition(".")[0] for name in core.operators() if name.startswith("aten::")}
+    operators = {
+        name.removeprefix("aten::").partition(".")[0] for name in core.operators() if name.startswith("aten::")
+    }
     return sorted({*globals(), *_MODULES, *_HOMES, *dir(core), *operators})

@@ -111,7 +111,8 @@ void assign_grad(const at::Tensor& tensor, PyObject* value) {
 void register_autograd(pybind11::module_& module) {
     namespace py = pybind11;
     py::class_<NodeHandle>(module, "Node", "A node of the graph that autograd records.")
-        .def("name", [](const NodeHandle& self) { return self.node->name(); }, "What recorded it, such as AddBackward0.")
+        .def(
+            "name", [](const NodeHandle& self) { return self.node->name(); }, "What recorded it, such as AddBackward0.")
         .def_property_readonly("next_functions", &next_functions, "The nodes that gradients go to next.")
         .def("__eq__", [](const NodeHandle& self, const NodeHandle& other) { return self.node == other.node; })
         .def("__hash__", [](const NodeHandle& self) { return std::hash<const void*>()(self.node.get()); })
@@ -121,7 +122,8 @@ void register_autograd(pybind11::module_& module) {
     module.def("is_grad_enabled", &at::GradMode::is_enabled, "Whether operations are recorded in this thread.");
     module.def("set_grad_enabled", &at::GradMode::set_enabled, py::arg("enabled"),
                "Sets whether operations are recorded in this thread.");
-    module.def("is_inference_mode_enabled", &c10::InferenceMode::is_enabled, "Whether this thread is in inference mode.");
+    module.def("is_inference_mode_enabled", &c10::InferenceMode::is_enabled,
+               "Whether this thread is in inference mode.");
     module.def("backward", &backward, "Adds the gradients of tensors to the leaves that they depend on.");
     module.def("grad", &grad, "The gradients of outputs with respect to inputs.");
 }

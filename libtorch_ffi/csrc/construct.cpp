@@ -1,5 +1,5 @@
-// Owns the reading of Python data into tensors. Two passes: the first finds shape and dtype, the second writes each element
-// into the tensor's memory.
+// Owns the reading of Python data into tensors. Two passes: the first finds shape and dtype, the second writes each
+// element into the tensor's memory.
 #include "construct.h"
 
 #include "convert.h"
@@ -301,11 +301,11 @@ PyObject* tensor(PyObject*, PyObject* const* values, Py_ssize_t count, PyObject*
     });
 }
 
-PyMethodDef tensor_definition = {"tensor", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(tensor)),
-                                 METH_FASTCALL | METH_KEYWORDS,
-                                 "tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False)\n--\n\n"
-                                 "A new tensor with a copy of the data: a number, nested sequences of numbers, an array "
-                                 "or a tensor."};
+PyMethodDef tensor_definition = {
+    "tensor", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(tensor)), METH_FASTCALL | METH_KEYWORDS,
+    "tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False)\n--\n\n"
+    "A new tensor with a copy of the data: a number, nested sequences of numbers, an array "
+    "or a tensor."};
 
 }  // namespace
 

@@ -21,9 +21,6 @@ bool is_numpy_bool(PyObject* object) {
     return name == "numpy.bool" || name == "numpy.bool_";
 }
 
-/// Whether a tensor may stand for a Python number: it has no dimensions and no gradient to lose.
-bool stands_for_number(const at::Tensor& tensor) { return tensor.dim() == 0 && !tensor.requires_grad(); }
-
 int64_t checked_int(PyObject* object) {
     int overflow = 0;
     const long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
@@ -66,14 +63,10 @@ bool read_list_int(PyObject* object, int64_t& value) {
     if (read_int(object, value)) {
         return true;
     }
-    if (!is_tensor(object)) {
+    if (!stands_for_number(object) || !at::isIntegralType(tensor_of(object).scalar_type(), /*includeBool=*/false)) {
         return false;
     }
-    const at::Tensor& tensor = tensor_of(object);
-    if (!stands_for_number(tensor) || !at::isIntegralType(tensor.scalar_type(), /*includeBool=*/false)) {
-        return false;
-    }
-    value = tensor.item<int64_t>();
+    value = tensor_of(object).item<int64_t>();
     return true;
 }
 
@@ -100,7 +93,7 @@ bool convert_scalar(const Parameter&, PyObject* object, Match match, CallFacts&,
         out = scalar;
         return true;
     }
-    if (match == Match::lenient && is_tensor(object) && stands_for_number(tensor_of(object))) {
+    if (match == Match::lenient && stands_for_number(object)) {
         out = tensor_of(object).item();
         return true;
     }
@@ -122,8 +115,7 @@ bool convert_float(const Parameter&, PyObject* object, Match match, CallFacts&, 
         out = value;
         return true;
     }
-    if (match == Match::lenient && is_tensor(object) && stands_for_number(tensor_of(object)) &&
-        !tensor_of(object).is_complex()) {
+    if (match == Match::lenient && stands_for_number(object) && !tensor_of(object).is_complex()) {
         out = tensor_of(object).item<double>();
         return true;
     }
@@ -145,8 +137,7 @@ bool convert_bool(const Parameter&, PyObject* object, Match match, CallFacts&, c
         out = value;
         return true;
     }
-    if (match == Match::lenient && is_tensor(object) && stands_for_number(tensor_of(object)) &&
-        tensor_of(object).scalar_type() == at::kBool) {
+    if (match == Match::lenient && stands_for_number(object) && tensor_of(object).scalar_type() == at::kBool) {
         out = tensor_of(object).item<bool>();
         return true;
     }
@@ -648,6 +639,10 @@ bool read_int_list(PyObject* object, c10::SmallVectorImpl<int64_t>& values) {
         values.push_back(value);
     }
     return true;
+}
+
+bool stands_for_number(PyObject* object) {
+    return is_tensor(object) && tensor_of(object).dim() == 0 && !tensor_of(object).requires_grad();
 }
 
 at::Tensor number_tensor(const at::Scalar& scalar) {

@@ -1,8 +1,8 @@
 // Python values to libtorch's IValues and back, by schema type.
 //
-// Each parameter of an operator gets its converter once, when its plan is made. A converter answers false where the value
-// does not fit, so that the next overload can be tried; it raises only where no overload could take the value (an int
-// that does not fit 64 bits, say).
+// Each parameter of an operator gets its converter once, when its plan is made. A converter answers false where the
+// value does not fit, so that the next overload can be tried; it raises only where no overload could take the value (an
+// int that does not fit 64 bits, say).
 #pragma once
 
 #include <memory>
@@ -49,8 +49,8 @@ struct Parameter {
     std::shared_ptr<const Parameter> key;      // of a dict
 };
 
-/// Sets type, optional, convert, element and key from a schema type. `convert` stays null where the type has no converter.
-/// A dimension's name is a str in the schema; `dimname` tells it from other texts.
+/// Sets type, optional, convert, element and key from a schema type. `convert` stays null where the type has no
+/// converter. A dimension's name is a str in the schema; `dimname` tells it from other texts.
 void set_type(Parameter& parameter, const c10::TypePtr& type, bool dimname);
 
 /// A new reference to the Python form of a value of the schema type `type`.
@@ -66,6 +66,9 @@ bool read_double(PyObject* object, double& value);
 bool read_bool(PyObject* object, bool& value);
 /// Reads a sequence of ints.
 bool read_int_list(PyObject* object, c10::SmallVectorImpl<int64_t>& values);
+
+/// Whether an object is a tensor that may stand for a Python number: it has no dimensions and no gradient to lose.
+bool stands_for_number(PyObject* object);
 
 /// The 0-dim tensor that stands for a Python number, marked so that type promotion treats it as one.
 at::Tensor number_tensor(const at::Scalar& scalar);

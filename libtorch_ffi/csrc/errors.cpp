@@ -1,8 +1,9 @@
-// Owns the table from libtorch's exceptions to Python's: an operator raises what torch raises, without the C++ backtrace.
+// Owns the table from libtorch's exceptions to Python's: an operator raises what torch raises, without the C++
+// backtrace.
+#include "errors.h"
+
 #include <cstdlib>
 #include <string>
-
-#include "errors.h"
 
 namespace ltf {
 namespace {
@@ -33,7 +34,8 @@ PyObject* linalg_error() { return linalg_error_type; }
 PyObject* out_of_memory_error() { return out_of_memory_error_type; }
 
 void register_errors(pybind11::module_& module) {
-    linalg_error_type = new_runtime_error(module, "LinAlgError", "A matrix that a linear algebra operator cannot take.");
+    linalg_error_type =
+        new_runtime_error(module, "LinAlgError", "A matrix that a linear algebra operator cannot take.");
     out_of_memory_error_type = new_runtime_error(module, "OutOfMemoryError", "A device has no memory left.");
 }
 

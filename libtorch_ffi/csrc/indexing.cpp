@@ -76,9 +76,10 @@ TensorIndex read_index(PyObject* object, CallFacts& facts) {
     if (PySequence_Check(object) != 0 && PyUnicode_Check(object) == 0) {
         return TensorIndex(index_from_list(object));
     }
-    raise(PyExc_IndexError,
-          "only integers, slices (`:`), ellipsis (`...`), None and long, int or bool tensors are valid indices (got %s)",
-          Py_TYPE(object)->tp_name);
+    raise(
+        PyExc_IndexError,
+        "only integers, slices (`:`), ellipsis (`...`), None and long, int or bool tensors are valid indices (got %s)",
+        Py_TYPE(object)->tp_name);
 }
 
 /// A list is one index, unless it holds what no list of numbers can: then it is read as a tuple, as torch reads it.

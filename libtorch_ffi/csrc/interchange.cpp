@@ -39,7 +39,7 @@ at::ScalarType dtype_of_format(const char* text, Py_ssize_t bytes) {
             return integer_dtype(false, bytes);
         }
         const std::pair<std::string_view, at::ScalarType> others[] = {
-            {"?", at::kBool},          {"e", at::kHalf},          {"f", at::kFloat},          {"d", at::kDouble},
+            {"?", at::kBool},         {"e", at::kHalf},          {"f", at::kFloat},          {"d", at::kDouble},
             {"Ze", at::kComplexHalf}, {"Zf", at::kComplexFloat}, {"Zd", at::kComplexDouble},
         };
         for (const auto& [name, dtype] : others) {
@@ -87,12 +87,14 @@ int64_t element_stride(const Py_buffer& buffer, int dimension) {
     if (stride < 0) {
         raise(PyExc_ValueError,
               "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-              "currently supported. (You can probably work around this by making a copy of your array with array.copy().)");
+              "currently supported. (You can probably work around this by making a copy of your array with "
+              "array.copy().)");
     }
     if (stride % buffer.itemsize != 0) {
-        raise(PyExc_ValueError,
-              "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the "
-              "memory.");
+        raise(
+            PyExc_ValueError,
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the "
+            "memory.");
     }
     return stride / buffer.itemsize;
 }
@@ -108,10 +110,10 @@ struct Exported {
 /// The format of PEP 3118 for a dtype, or null where there is none (bfloat16, quantized, …).
 const char* format_of(at::ScalarType dtype) {
     const std::pair<at::ScalarType, const char*> formats[] = {
-        {at::kBool, "?"},         {at::kChar, "b"},          {at::kByte, "B"},          {at::kShort, "h"},
-        {at::kInt, "i"},          {at::kLong, "q"},          {at::kHalf, "e"},          {at::kFloat, "f"},
-        {at::kDouble, "d"},       {at::kComplexFloat, "Zf"}, {at::kComplexDouble, "Zd"}, {at::kUInt16, "H"},
-        {at::kUInt32, "I"},       {at::kUInt64, "Q"},
+        {at::kBool, "?"},   {at::kChar, "b"},          {at::kByte, "B"},           {at::kShort, "h"},
+        {at::kInt, "i"},    {at::kLong, "q"},          {at::kHalf, "e"},           {at::kFloat, "f"},
+        {at::kDouble, "d"}, {at::kComplexFloat, "Zf"}, {at::kComplexDouble, "Zd"}, {at::kUInt16, "H"},
+        {at::kUInt32, "I"}, {at::kUInt64, "Q"},
     };
     for (const auto& [known, format] : formats) {
         if (known == dtype) {
@@ -218,11 +220,11 @@ at::Tensor tensor_from_buffer(PyObject* object, bool shares) {
         strides.push_back(element_stride(buffer, i));
     }
     if (shares && buffer.readonly != 0) {
-        check_status(PyErr_WarnEx(
-            PyExc_UserWarning,
-            "The given buffer is not writable, and tensors do not know that: writing to the tensor writes to the buffer. "
-            "Copy it first to protect its data.",
-            1));
+        check_status(PyErr_WarnEx(PyExc_UserWarning,
+                                  "The given buffer is not writable, and tensors do not know that: writing to the "
+                                  "tensor writes to the buffer. "
+                                  "Copy it first to protect its data.",
+                                  1));
     }
     Py_buffer* owned = std::exchange(pending.buffer, nullptr);
     return at::from_blob(owned->buf, sizes, strides, [owned](void*) { release(owned); }, at::TensorOptions(dtype));

@@ -7,8 +7,8 @@
 
 namespace ltf {
 
-/// A tensor over the memory of an object that has the buffer protocol; it keeps the object alive. `shares` tells that the
-/// tensor is handed out as it is: then a buffer that is read-only is worth a warning.
+/// A tensor over the memory of an object that has the buffer protocol; it keeps the object alive. `shares` tells that
+/// the tensor is handed out as it is: then a buffer that is read-only is worth a warning.
 at::Tensor tensor_from_buffer(PyObject* object, bool shares);
 
 /// Adds the buffer protocol to the slots of the Tensor type.

@@ -18,8 +18,8 @@ enum class Work {
     foreign,    // not an operator of aten: anything
 };
 
-/// Lives around one kernel. Where nothing is recorded, aten's Autograd kernels do nothing but pass on, and are left out;
-/// ADInplaceOrView stays, which counts versions and ties views to their bases.
+/// Lives around one kernel. Where nothing is recorded, aten's Autograd kernels do nothing but pass on, and are left
+/// out; ADInplaceOrView stays, which counts versions and ties views to their bases.
 ///
 /// No Python error may be raised inside: the GIL may be gone.
 class KernelScope {

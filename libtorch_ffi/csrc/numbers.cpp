@@ -1,5 +1,5 @@
-// Owns Tensor's operators of Python's data model. They call libtorch's C++ functions directly: what schema and overload they
-// mean is known, so nothing is left to look up.
+// Owns Tensor's operators of Python's data model. They call libtorch's C++ functions directly: what schema and overload
+// they mean is known, so nothing is left to look up.
 #include "numbers.h"
 
 #include "convert.h"

@@ -1,5 +1,5 @@
-// Owns the choice among overloads, and the calling conventions that torch adds to the schemas: `out=`, `requires_grad=` of
-// factories, and a list of ints given as separate arguments.
+// Owns the choice among overloads, and the calling conventions that torch adds to the schemas: `out=`, `requires_grad=`
+// of factories, and a list of ints given as separate arguments.
 #include "overloads.h"
 
 #include <structmember.h>
@@ -76,9 +76,8 @@ PyObject* call_first(const std::vector<Plan*>& candidates, const Arguments& argu
             arguments.positional + arguments.keywords() < static_cast<Py_ssize_t>(plan->fewest())) {
             continue;
         }
-        Call call(*plan);
-        if (plan->bind(arguments, match, call)) {
-            return plan->invoke(call, lists);
+        if (PyObject* result = plan->try_call(arguments, match, lists); result != nullptr) {
+            return result;
         }
     }
     return nullptr;
@@ -96,10 +95,7 @@ PyObject* call_first(const std::vector<Plan*>& candidates, const Arguments& argu
     }
     text += "). The overloads, and why each was refused:";
     for (Plan* plan : candidates) {
-        std::string reason;
-        Call call(*plan);
-        plan->bind(arguments, Match::lenient, call, &reason);
-        text += "\n  " + plan->text() + "\n    " + reason;
+        text += "\n  " + plan->text() + "\n    " + plan->refusal(arguments);
     }
     PyErr_SetString(PyExc_TypeError, text.c_str());
     throw PythonError();
@@ -251,11 +247,12 @@ PyObject* call_operator(PyObject* self, PyObject* const* values, size_t flags, P
     return guarded([&] {
         Plan& plan = plan_of(self);
         const Arguments arguments{values, PyVectorcall_NARGS(flags), names};
-        Call call(plan);
-        if (!plan.bind(arguments, Match::exact, call) && !plan.bind(arguments, Match::lenient, call)) {
-            raise_no_match(plan.schema().name(), {&plan}, arguments);
+        for (const Match match : {Match::exact, Match::lenient}) {
+            if (PyObject* result = plan.try_call(arguments, match, Lists::list); result != nullptr) {
+                return result;
+            }
         }
-        return plan.invoke(call, Lists::list);
+        raise_no_match(plan.schema().name(), {&plan}, arguments);
     });
 }
 
@@ -294,7 +291,8 @@ PyGetSetDef operator_properties[] = {
     {"__name__", operator_name, nullptr, nullptr, nullptr},
     {"__doc__", operator_schema, nullptr, nullptr, nullptr},
     {"schema", operator_schema, nullptr, "The schema, as libtorch writes it.", nullptr},
-    {"unsupported_argument", operator_unsupported, nullptr, "An argument that no Python value can be, or None.", nullptr},
+    {"unsupported_argument", operator_unsupported, nullptr, "An argument that no Python value can be, or None.",
+     nullptr},
     {}};
 PyMemberDef operator_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperatorObject, vectorcall), READONLY, nullptr}, {}};

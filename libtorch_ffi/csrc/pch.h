@@ -1,5 +1,5 @@
-// Every header that is costly to read, in one place, so that the build can precompile it once. Each source file includes
-// it first; a compiler without precompiled headers reads it like any other.
+// Every header that is costly to read, in one place, so that the build can precompile it once. Each source file
+// includes it first; a compiler without precompiled headers reads it like any other.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -35,18 +35,17 @@ bool names_dimension(const std::string& name) {
 /// Whether a parameter of this name can make a result larger than the arguments are.
 bool enlarges(const std::string& name) {
     static const std::unordered_set<std::string> names = {
-        "size",        "repeats",   "pad",          "output_size", "shape",         "n",     "steps",
-        "num_classes", "minlength", "scale_factor", "num_samples", "scale_factors", "dims",  "upscale_factor",
-        "bins",        "bin_ct",    "end",          "length",      "padding",       "r",     "indices"};
+        "size",        "repeats",   "pad",          "output_size", "shape",         "n",    "steps",
+        "num_classes", "minlength", "scale_factor", "num_samples", "scale_factors", "dims", "upscale_factor",
+        "bins",        "bin_ct",    "end",          "length",      "padding",       "r",    "indices"};
     return names.count(name) > 0;
 }
 
 /// The operators whose Tensor arguments torch also takes as Python numbers.
 bool takes_numbers(std::string name) {
-    static const std::unordered_set<std::string> names = {"add",      "sub",         "subtract",     "mul",  "multiply",
-                                                          "div",      "divide",      "true_divide",  "copy", "_conj",
-                                                          "to",       "_to_copy",    "floor_divide", "fmod", "copy_",
-                                                          "remainder"};
+    static const std::unordered_set<std::string> names = {
+        "add",  "sub",   "subtract", "mul",      "multiply",     "div",  "divide", "true_divide",
+        "copy", "_conj", "to",       "_to_copy", "floor_divide", "fmod", "copy_",  "remainder"};
     if (!name.empty() && name.back() == '_') {
         name.pop_back();
     }
@@ -113,9 +112,7 @@ std::string type_name(PyObject* object) { return Py_TYPE(object)->tp_name; }
 
 std::string text_of(PyObject* unicode) { return pybind11::handle(unicode).cast<std::string>(); }
 
-bool same_name(PyObject* left, PyObject* right) {
-    return left == right || PyUnicode_Compare(left, right) == 0;
-}
+bool same_name(PyObject* left, PyObject* right) { return left == right || PyUnicode_Compare(left, right) == 0; }
 
 std::string wrong_type(const Parameter& parameter, PyObject* object) {
     return "argument '" + text_of(parameter.name) + "' takes " + parameter.type->annotation_str() +
@@ -177,6 +174,7 @@ Plan::Plan(const c10::OperatorHandle& handle) : handle_(handle) {
         required_ += argument.default_value().has_value() ? 0 : 1;
     }
     work_ = native ? work_of(schema) : Work::foreign;
+    direct_ = native ? direct_call_of(handle) : nullptr;
     named_results_ = schema.returns().size() > 1;
     for (const c10::Argument& result : schema.returns()) {
         returned_argument_.push_back(returned_argument(schema, result));
@@ -226,7 +224,8 @@ bool Plan::bind(const Arguments& arguments, Match match, Call& call, std::string
         if (object == nullptr) {
             if (!parameter.has_default) {
                 return refuse(
-                    reason, [](const Parameter& p, PyObject*) { return "argument '" + text_of(p.name) + "' is missing"; },
+                    reason,
+                    [](const Parameter& p, PyObject*) { return "argument '" + text_of(p.name) + "' is missing"; },
                     parameter, nullptr);
             }
             call.stack.push_back(parameter.fallback);
@@ -236,7 +235,8 @@ bool Plan::bind(const Arguments& arguments, Match match, Call& call, std::string
         if (object == Py_None && parameter.optional) {
             continue;
         }
-        if (parameter.convert == nullptr || !parameter.convert(parameter, object, match, call.facts, call.stack.back())) {
+        if (parameter.convert == nullptr ||
+            !parameter.convert(parameter, object, match, call.facts, call.stack.back())) {
             return refuse(reason, wrong_type, parameter, object);
         }
     }
@@ -247,6 +247,21 @@ bool Plan::bind(const Arguments& arguments, Match match, Call& call, std::string
         return false;
     }
     return true;
+}
+
+PyObject* Plan::try_call(const Arguments& arguments, Match match, Lists lists) {
+    if (direct_ != nullptr) {
+        return direct_->call(*this, arguments, match, lists);
+    }
+    Call call(*this);
+    return bind(arguments, match, call) ? invoke(call, lists) : nullptr;
+}
+
+std::string Plan::refusal(const Arguments& arguments) {
+    std::string reason;
+    Call call(*this);
+    bind(arguments, Match::lenient, call, &reason);
+    return reason;
 }
 
 PyObject* Plan::invoke(Call& call, Lists lists) {
@@ -274,7 +289,8 @@ PyObject* Plan::wrap_result(Call& call, size_t index, Lists lists) const {
 PyObject* Plan::wrap_results(Call& call, Lists lists) {
     const size_t count = returned_argument_.size();
     if (call.stack.size() != count) {
-        raise(PyExc_RuntimeError, "%s left %zu values where its schema says %zu", text_.c_str(), call.stack.size(), count);
+        raise(PyExc_RuntimeError, "%s left %zu values where its schema says %zu", text_.c_str(), call.stack.size(),
+              count);
     }
     if (count == 1) {
         return wrap_result(call, 0, lists);
@@ -282,17 +298,26 @@ PyObject* Plan::wrap_results(Call& call, Lists lists) {
     if (count == 0) {
         return none();
     }
-    Ref results = Ref::steal(named_results_ ? PyStructSequence_New(result_type())
-                                            : PyTuple_New(static_cast<Py_ssize_t>(count)));
+    Ref results = Ref::steal(new_results());
     for (size_t i = 0; i < count; ++i) {
-        PyObject* result = wrap_result(call, i, lists);
-        if (named_results_) {
-            PyStructSequence_SetItem(results.get(), static_cast<Py_ssize_t>(i), result);
-        } else {
-            PyTuple_SET_ITEM(results.get(), static_cast<Py_ssize_t>(i), result);
-        }
+        PyTuple_SET_ITEM(results.get(), static_cast<Py_ssize_t>(i), wrap_result(call, i, lists));
     }
     return results.release();
+}
+
+/// An empty tuple for the results; one with names is a tuple underneath.
+PyObject* Plan::new_results() {
+    return named_results_ ? PyStructSequence_New(result_type())
+                          : PyTuple_New(static_cast<Py_ssize_t>(returned_argument_.size()));
+}
+
+PyObject* Plan::pack_results(std::initializer_list<PyObject*> results) {
+    Ref packed = Ref::steal(new_results());
+    Py_ssize_t i = 0;
+    for (PyObject* result : results) {
+        PyTuple_SET_ITEM(packed.get(), i++, Py_NewRef(result));
+    }
+    return packed.release();
 }
 
 PyTypeObject* Plan::result_type() {

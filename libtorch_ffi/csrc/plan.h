@@ -1,7 +1,8 @@
 // The plan of an operator: what is known of a call before it is made.
 //
-// A plan is made once, from the schema that the dispatcher holds, and lives as long as the process. Calling is three steps:
-// `bind` puts the arguments onto a stack, `invoke` runs the boxed kernel and wraps what it left there.
+// A plan is made once, from the schema that the dispatcher holds, and lives as long as the process. A call is unboxed
+// where the signature is a common one (direct.h); else it is boxed: `bind` puts the arguments onto a stack, `invoke`
+// runs the kernel and wraps what it left there.
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "convert.h"
+#include "direct.h"
 #include "kernel_scope.h"
 
 namespace ltf {
@@ -60,15 +62,27 @@ class Plan {
     /// Whether it makes a tensor from dtype, layout, device and pin_memory.
     bool is_factory() const { return factory_; }
 
+    Work work() const { return work_; }
+
+    /// Calls the operator; null where the arguments do not fit.
+    PyObject* try_call(const Arguments& arguments, Match match, Lists lists);
+    /// Why the arguments do not fit.
+    std::string refusal(const Arguments& arguments);
+
+    /// The object given for a parameter (borrowed), or null; counts the keywords that were used.
+    PyObject* find(const Arguments& arguments, size_t index, Py_ssize_t& used) const;
+    /// A tuple of results, by name where the schema names them.
+    PyObject* pack_results(std::initializer_list<PyObject*> results);
+
+  private:
+    friend struct Call;
+
     /// Fills `call`; false where the arguments do not fit, and then `reason`, if asked for, says why.
     bool bind(const Arguments& arguments, Match match, Call& call, std::string* reason = nullptr) const;
     /// Runs the kernel on a call that was bound, and answers a new reference to its result.
     PyObject* invoke(Call& call, Lists lists);
 
-  private:
-    friend struct Call;
-
-    PyObject* find(const Arguments& arguments, size_t index, Py_ssize_t& used) const;
+    PyObject* new_results();
     PyObject* wrap_results(Call& call, Lists lists);
     PyObject* wrap_result(Call& call, size_t index, Lists lists) const;
     PyTypeObject* result_type();
@@ -83,7 +97,8 @@ class Plan {
     bool factory_ = false;
     Work work_ = Work::foreign;
     PyTypeObject* result_type_ = nullptr;
-    torch::jit::Stack spare_;  // the memory of the last call's stack
+    std::unique_ptr<Direct> direct_;  // null where the call is boxed
+    torch::jit::Stack spare_;         // the memory of the last call's stack
 };
 
 }  // namespace ltf

@@ -1,5 +1,5 @@
-// Owns the Python face of libtorch's generators. A generator's lock is libtorch's: it is taken around each read or write of
-// the state, as libtorch's own kernels take it.
+// Owns the Python face of libtorch's generators. A generator's lock is libtorch's: it is taken around each read or
+// write of the state, as libtorch's own kernels take it.
 #include "random.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -67,8 +67,10 @@ void register_random(pybind11::module_& module) {
         .def(
             "seed", [](at::Generator& self) { return locked(self, [&] { return self.seed(); }); },
             "Sets a seed that the system's source of randomness gives, and answers it.")
-        .def("initial_seed", [](at::Generator& self) { return self.current_seed(); }, "The seed that it was set to.")
-        .def("get_state", [](at::Generator& self) { return self.get_state(); }, "Its state, a uint8 tensor.")
+        .def(
+            "initial_seed", [](at::Generator& self) { return self.current_seed(); }, "The seed that it was set to.")
+        .def(
+            "get_state", [](at::Generator& self) { return self.get_state(); }, "Its state, a uint8 tensor.")
         .def(
             "set_state",
             [](at::Generator& self, const at::Tensor& state) {
@@ -76,10 +78,10 @@ void register_random(pybind11::module_& module) {
                 return self;
             },
             py::arg("state"), "Goes back to a state that get_state gave.")
-        .def("clone_state", [](at::Generator& self) { return self.clone(); }, "A generator with the same state.")
-        .def_property_readonly("device", [](const at::Generator& self) {
-            return py::reinterpret_steal<py::object>(wrap(self.device()));
-        });
+        .def(
+            "clone_state", [](at::Generator& self) { return self.clone(); }, "A generator with the same state.")
+        .def_property_readonly(
+            "device", [](const at::Generator& self) { return py::reinterpret_steal<py::object>(wrap(self.device())); });
     module.def("manual_seed", &seed_everything, py::arg("seed"),
                "Seeds every device's default generator and answers the CPU's.");
     module.def(

@@ -1,5 +1,5 @@
-// Owns the plans. The dispatcher's table is read when a name is not known yet, so that the operators of a library that was
-// loaded later appear by themselves.
+// Owns the plans. The dispatcher's table is read when a name is not known yet, so that the operators of a library that
+// was loaded later appear by themselves.
 #include "registry.h"
 
 #include <algorithm>

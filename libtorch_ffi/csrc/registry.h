@@ -1,4 +1,5 @@
-// What the dispatcher holds: the names of operators and their overloads, and the plan of each, made when first asked for.
+// What the dispatcher holds: the names of operators and their overloads, and the plan of each, made when first asked
+// for.
 #pragma once
 
 #include <string>

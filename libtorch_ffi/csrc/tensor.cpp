@@ -1,5 +1,5 @@
-// Owns the life of a Tensor object and its properties. Operators are methods too, but overloads.cpp puts them on the type;
-// arithmetic is in numbers.cpp, indexing in indexing.cpp.
+// Owns the life of a Tensor object and its properties. Operators are methods too, but overloads.cpp puts them on the
+// type; arithmetic is in numbers.cpp, indexing in indexing.cpp.
 #include "tensor.h"
 
 #include <structmember.h>

@@ -1,7 +1,8 @@
 // The Tensor type: a CPython heap type around at::Tensor.
 //
 // A Python object is a handle. libtorch's own slot for a Python object is left alone, because torch uses it where both
-// share one process; so two handles may stand for one tensor, and a result that is an argument comes back as that argument.
+// share one process; so two handles may stand for one tensor, and a result that is an argument comes back as that
+// argument.
 #pragma once
 
 #include "object.h"

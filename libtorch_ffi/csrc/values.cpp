@@ -1,5 +1,5 @@
-// Owns the types of torch's vocabulary. Constants are singletons, made once when the module is loaded; they print as torch
-// prints them ("torch.float32"), so that texts and programs that read them carry over.
+// Owns the types of torch's vocabulary. Constants are singletons, made once when the module is loaded; they print as
+// torch prints them ("torch.float32"), so that texts and programs that read them carry over.
 #include "values.h"
 
 #include <array>
@@ -67,12 +67,8 @@ PyObject* constant_reduce(PyObject* self, PyObject*) {
 
 PyMethodDef constant_methods[] = {{"__reduce__", constant_reduce, METH_NOARGS, nullptr}, {}};
 
-PyObject* dtype_itemsize(PyObject* self, void*) {
-    return PyLong_FromSize_t(c10::elementSize(scalar_type_of(self)));
-}
-PyObject* dtype_is_floating_point(PyObject* self, void*) {
-    return boolean(at::isFloatingType(scalar_type_of(self)));
-}
+PyObject* dtype_itemsize(PyObject* self, void*) { return PyLong_FromSize_t(c10::elementSize(scalar_type_of(self))); }
+PyObject* dtype_is_floating_point(PyObject* self, void*) { return boolean(at::isFloatingType(scalar_type_of(self))); }
 PyObject* dtype_is_complex(PyObject* self, void*) { return boolean(at::isComplexType(scalar_type_of(self))); }
 PyObject* dtype_is_signed(PyObject* self, void*) {
     return guarded([&] { return boolean(at::isSignedType(scalar_type_of(self))); });
@@ -89,7 +85,8 @@ PyObject* dtype_to_complex(PyObject* self, PyObject*) {
 
 PyGetSetDef dtype_properties[] = {
     {"itemsize", dtype_itemsize, nullptr, "Bytes an element takes.", nullptr},
-    {"is_floating_point", dtype_is_floating_point, nullptr, "Whether elements are real floating point numbers.", nullptr},
+    {"is_floating_point", dtype_is_floating_point, nullptr, "Whether elements are real floating point numbers.",
+     nullptr},
     {"is_complex", dtype_is_complex, nullptr, "Whether elements are complex numbers.", nullptr},
     {"is_signed", dtype_is_signed, nullptr, "Whether elements have a sign.", nullptr},
     {}};
@@ -233,8 +230,8 @@ PyTypeObject* new_device_type() {
                            {Py_tp_methods, device_methods},
                            {Py_tp_doc, const_cast<char*>("device(type, index=None)\n--\n\nWhere a tensor lies.")},
                            {0, nullptr}};
-    PyType_Spec spec = {"libtorch_ffi.device", sizeof(DeviceObject), 0,
-                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots};
+    PyType_Spec spec = {"libtorch_ffi.device", sizeof(DeviceObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+                        slots};
     return reinterpret_cast<PyTypeObject*>(Ref::steal(PyType_FromSpec(&spec)).release());
 }
 
@@ -307,9 +304,7 @@ void add_type(pybind11::module_& module, const char* name, PyTypeObject* type) {
 
 PyObject* wrap(at::ScalarType dtype) { return known(dtypes, static_cast<size_t>(dtype), "dtype"); }
 PyObject* wrap(at::Layout layout) { return known(layouts, static_cast<size_t>(layout), "layout"); }
-PyObject* wrap(at::MemoryFormat format) {
-    return known(memory_formats, static_cast<size_t>(format), "memory format");
-}
+PyObject* wrap(at::MemoryFormat format) { return known(memory_formats, static_cast<size_t>(format), "memory format"); }
 PyObject* wrap(at::QScheme scheme) { return known(qschemes, static_cast<size_t>(scheme), "qscheme"); }
 
 PyObject* wrap(at::Device device) {
@@ -402,9 +397,9 @@ void register_values(pybind11::module_& module) {
         add_dtype(module, static_cast<at::ScalarType>(value));
     }
     const std::pair<at::Layout, const char*> layout_names[] = {
-        {at::kStrided, "strided"},       {at::kSparse, "sparse_coo"},     {at::kSparseCsr, "sparse_csr"},
-        {at::kSparseCsc, "sparse_csc"},  {at::kSparseBsr, "sparse_bsr"},  {at::kSparseBsc, "sparse_bsc"},
-        {at::kMkldnn, "_mkldnn"},        {at::kJagged, "jagged"},
+        {at::kStrided, "strided"},      {at::kSparse, "sparse_coo"},    {at::kSparseCsr, "sparse_csr"},
+        {at::kSparseCsc, "sparse_csc"}, {at::kSparseBsr, "sparse_bsr"}, {at::kSparseBsc, "sparse_bsc"},
+        {at::kMkldnn, "_mkldnn"},       {at::kJagged, "jagged"},
     };
     for (const auto& [layout, name] : layout_names) {
         add_constant(module, layout_type, layouts, static_cast<int64_t>(layout), name);
