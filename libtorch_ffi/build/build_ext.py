@@ -85,9 +85,8 @@ class BuildExt(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Compile what changed and link it."""
         folder = self.object_folder() / f"{ext.name}-{self.libtorch.version}-{self.libtorch.flavor}"
-        made = objects.compile_all(
-            map(Path, ext.sources), folder, self.recipe(ext), objects.jobs(self.parallel or None)
-        )
+        jobs = objects.jobs(self.parallel or None)
+        made = objects.compile_all(self.units(ext, folder, jobs), folder, self.recipe(ext), jobs)
         target = Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
         self._link(ext, [*map(str, made), *ext.extra_objects], target)
@@ -100,6 +99,10 @@ class BuildExt(build_ext):
         if not self.editable_mode:
             return Path(self.build_temp)
         return Path("build", f"temp.{sysconfig.get_platform()}-{sys.implementation.cache_tag}")
+
+    def units(self, ext: Extension, _folder: Path, _jobs: int) -> list[Path]:
+        """Return the files that the compiler is called on."""
+        return [Path(source) for source in ext.sources]
 
     def precompiled_header(self, _ext: Extension) -> Path | None:
         """Return the header that each source of an extension includes first, where it has one."""

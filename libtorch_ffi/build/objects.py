@@ -6,6 +6,7 @@ a flag (a `Recipe` brings them) and never links.
 libtorch's headers are most of the work: 4 to 12 s of every file, whatever the file says. A precompiled header takes
 that away from each file, but to make one costs two to three times what it saves on a file, so it is made where a
 processor has more than `WORTH_PRECOMPILING` files before it. Meanwhile the other processors compile files without it.
+Where all is compiled once and thrown away, `batches` cost less still: a few files that include all the others.
 
 An object is fresh while its stamp says so: the stamp holds the command that made the object and the files that it was
 made of, and is as old as the moment at which the compiler started, so that a file which is saved during the
@@ -106,6 +107,38 @@ def compile_all(sources: Iterable[Path], folder: Path, recipe: Recipe, jobs: int
         folder.mkdir(parents=True, exist_ok=True)
         _compile(stale, _header_unit(folder, recipe), recipe, jobs)
     return [unit.output for unit in units]
+
+
+def batches(sources: Sequence[Path], folder: Path, count: int) -> list[Path]:
+    """Write files that include the sources between them, and return these files.
+
+    The sources must get along in one file: no two may give a name in an anonymous namespace different meanings.
+
+    Parameters
+    ----------
+    sources
+        The source files.
+    folder
+        Where the files are written, one a batch.
+    count
+        How many batches, of about the same number of bytes each.
+    """
+    shares: list[list[Path]] = [[] for _ in range(min(count, len(sources)))]
+    for source in sorted(sources, key=lambda one: one.stat().st_size, reverse=True):
+        min(shares, key=_bytes).append(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for number, share in enumerate(shares):
+        batch = folder / f"batch{number}.cpp"
+        text = "".join(f'#include "{source.absolute()}"\n' for source in sorted(share))
+        if not batch.is_file() or batch.read_text(encoding="utf-8") != text:
+            batch.write_text(text, encoding="utf-8")
+        written.append(batch)
+    return written
+
+
+def _bytes(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
 
 
 def jobs(asked: int | None = None) -> int:

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libtorch_ffi.build import record
+from libtorch_ffi.build import objects, record
 from libtorch_ffi.build.build_ext import BuildExt
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ class BuildOwn(BuildExt):
     def precompiled_header(self, ext: Extension) -> Path | None:
         """Return ``pch.h``, which lies beside the sources."""
         return next((path for path in map(Path, ext.depends) if path.name == "pch.h"), None)
+
+    def units(self, ext: Extension, folder: Path, jobs: int) -> list[Path]:
+        """Return one batch of the sources for each processor: libtorch's headers are then read once a processor.
+
+        An editable install compiles file by file, so that a change costs one file.
+        """
+        if self.editable_mode:
+            return super().units(ext, folder, jobs)
+        return objects.batches([Path(source) for source in ext.sources], folder, jobs)
 
     def recipe(self, ext: Extension) -> Recipe:
         """Add pybind11's headers."""

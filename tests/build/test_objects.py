@@ -174,3 +174,36 @@ def test_jobs_that_are_no_number(monkeypatch: pytest.MonkeyPatch, value: str) ->
     monkeypatch.setenv("MAX_JOBS", value)
     with pytest.raises(SettingError, match=f"MAX_JOBS is '{value}'"):
         objects.jobs()
+
+
+def test_batches_hold_each_source_once_and_are_of_about_one_size(tmp_path: Path) -> None:
+    sizes = {"a.cpp": 50, "b.cpp": 40, "c.cpp": 30, "d.cpp": 20}
+    for name, size in sizes.items():
+        (tmp_path / name).write_text("/" * size)
+    batches = objects.batches(sorted(tmp_path.glob("*.cpp")), tmp_path / "objects", 2)
+    shares = [[name for name in sizes if f'#include "{tmp_path / name}"' in batch.read_text()] for batch in batches]
+    assert sorted(shares) == [["a.cpp", "d.cpp"], ["b.cpp", "c.cpp"]]
+
+
+def test_there_are_no_more_batches_than_sources(tmp_path: Path) -> None:
+    (tmp_path / "a.cpp").write_text("int a;")
+    assert len(objects.batches([tmp_path / "a.cpp"], tmp_path / "objects", 8)) == 1
+
+
+def test_a_batch_is_compiled_again_only_where_a_source_of_it_changed(tmp_path: Path) -> None:
+    recipe = Recipe(("g++", "-O0"), "gcc", "a compiler")
+    past = time.time() - 60
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.cpp").write_text(f"int {name};")
+        os.utime(tmp_path / f"{name}.cpp", (past, past))
+
+    def compile_batches() -> list[int]:
+        batches = objects.batches(sorted(tmp_path.glob("*.cpp")), tmp_path / "objects", 2)
+        return [made.stat().st_mtime_ns for made in objects.compile_all(batches, tmp_path / "objects", recipe, 2)]
+
+    first = compile_batches()
+    assert compile_batches() == first
+    future = time.time() + 60
+    os.utime(tmp_path / "b.cpp", (future, future))
+    again = compile_batches()
+    assert [before == after for before, after in zip(first, again, strict=True)].count(False) == 1
