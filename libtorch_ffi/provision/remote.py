@@ -185,8 +185,8 @@ class Net:
         patience = _Patience(url)
         while True:
             with patience.forgiving():
-                answer = self._asked(url, {"Accept": accept}, stream=False)
-                self.received += len(answer.content)
+                answer = self._asked(url, {"Accept": accept, "Accept-Encoding": "gzip"}, stream=False)
+                self.received += answer.raw.tell()
                 _check_status(answer)
                 return answer
 

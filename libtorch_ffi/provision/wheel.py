@@ -50,7 +50,6 @@ class Wheel:
 
     def __init__(self, archive: Archive, record_sha256: str | None = None) -> None:
         self.archive = archive
-        self.record_sha256 = record_sha256
         self._info = _info_folder(archive)
         record = archive.read(f"{self._info}/RECORD")
         digest = hashlib.sha256(record).hexdigest()
@@ -60,6 +59,7 @@ class Wheel:
                 "not the wheel that was published. Nothing was kept. Set LIBTORCH_SOURCE to another source, or ask "
                 "whose index this is."
             )
+        self.record_sha256 = digest
         self._digests = dict(_digests(record))
 
     def sha256(self, member: Member) -> str:
