@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for a retry or a stall as long as a user would."""
     monkeypatch.setattr(remote, "PAUSE", 0.01)
-    monkeypatch.setattr(remote, "READ_TIMEOUT", 0.5)
+    monkeypatch.setattr(remote, "READ_TIMEOUT", 1.0)
 
 
 @pytest.fixture

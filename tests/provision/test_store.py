@@ -45,7 +45,7 @@ def _started(world: World) -> subprocess.Popen[str]:
 
 def _until(ready: object, what: str) -> None:
     assert callable(ready)
-    for _ in range(1000):
+    for _ in range(6000):
         if ready():
             return
         time.sleep(0.01)
@@ -119,7 +119,7 @@ def test_a_home_that_does_not_exist_holds_nothing(tmp_path: Path) -> None:
 
 def test_ten_installs_at_once_make_one_download(cpu_world: World) -> None:
     children = [_started(cpu_world) for _ in range(10)]
-    origins = sorted(child.communicate(timeout=60)[0].split()[-1] for child in children)
+    origins = sorted(child.communicate(timeout=120)[0].split()[-1] for child in children)
     assert origins == ["cache"] * 9 + ["pypi"]
     assert len(cpu_world.site.asked_for("/simple/torch/")) == 1
 
@@ -130,7 +130,7 @@ def test_a_run_that_is_stopped_leaves_nothing_that_is_trusted(kind: signal.Signa
     child = _started(cpu_world)
     _until(lambda: _stages(cpu_world) and len(cpu_world.site.asked_for(cpu_world.torch)) >= 5, "no staging folder")
     child.send_signal(kind)
-    child.communicate(timeout=60)
+    child.communicate(timeout=120)
     assert child.returncode != 0
     assert bool(_stages(cpu_world)) is (kind is signal.SIGKILL)
     assert mark.read(cpu_world.settings.home, cpu_world.settings.target).libtorch is None
@@ -150,8 +150,8 @@ def test_the_stage_of_a_live_run_is_left_alone(cpu_world: World) -> None:
     assert stage.exists()
     assert waiting.is_alive()
     cpu_world.server.closing.set()
-    assert child.communicate(timeout=60)[0].split()[-1] == "pypi"
-    waiting.join(timeout=60)
+    assert child.communicate(timeout=120)[0].split()[-1] == "pypi"
+    waiting.join(timeout=120)
     assert len(cpu_world.site.asked_for("/simple/torch/")) == 1
 
 
