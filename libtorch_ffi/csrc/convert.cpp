@@ -1,6 +1,7 @@
 // Owns every conversion between Python values and IValues.
 #include "convert.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "random.h"
@@ -224,7 +225,7 @@ bool convert_script_object(const Parameter& parameter, PyObject* object, Match, 
     return true;
 }
 
-bool convert_int_list(const Parameter& parameter, PyObject* object, Match, CallFacts&, c10::IValue& out) {
+bool convert_int_list(const Parameter& parameter, PyObject* object, Match, CallFacts& facts, c10::IValue& out) {
     c10::SmallVector<int64_t, 8> values;
     int64_t single = 0;
     if (parameter.fixed_length > 0 && read_list_int(object, single)) {
@@ -232,6 +233,7 @@ bool convert_int_list(const Parameter& parameter, PyObject* object, Match, CallF
     } else if (!read_int_list(object, values)) {
         return false;
     }
+    facts.note_sizes(values);
     out = c10::List<int64_t>(at::IntArrayRef(values));
     return true;
 }
@@ -562,6 +564,14 @@ void CallFacts::note(const at::Tensor& tensor) {
         elements += impl->numel();
     } else {
         on_cpu = false;
+    }
+}
+
+void CallFacts::note_sizes(at::IntArrayRef sizes) {
+    constexpr int64_t kMany = int64_t{1} << 31;
+    requested = 1;
+    for (const int64_t size : sizes) {
+        requested = std::min(kMany, requested * std::clamp<int64_t>(size, 0, kMany));
     }
 }
 

@@ -24,9 +24,11 @@ struct CallFacts {
     bool nested = false;         // an argument is a nested tensor
     bool on_cpu = true;          // every tensor lies densely in the host's memory
     int tensors = 0;
-    int64_t elements = 0;  // of all tensors
+    int64_t elements = 0;    // of all tensors
+    int64_t requested = -1;  // of a tensor whose sizes a list of ints gives; -1 where there is no such list
 
     void note(const at::Tensor& tensor);
+    void note_sizes(at::IntArrayRef sizes);
 };
 
 struct Parameter;

@@ -120,7 +120,7 @@ class Reader<const at::Scalar&> {
 /// A list of ints, without a list object in between.
 class IntListReader {
   public:
-    bool read(const Parameter& parameter, PyObject* object, Match, CallFacts&) {
+    bool read(const Parameter& parameter, PyObject* object, Match, CallFacts& facts) {
         int64_t single = 0;
         if (object == Py_None && parameter.optional) {
             return true;
@@ -130,7 +130,9 @@ class IntListReader {
             values_.assign(static_cast<size_t>(parameter.fixed_length), single);
             return true;
         }
-        return read_int_list(object, values_);
+        const bool fits = read_int_list(object, values_);
+        facts.note_sizes(values_);
+        return fits;
     }
     void fall_back(const c10::IValue& value) {
         if (!value.isNone()) {

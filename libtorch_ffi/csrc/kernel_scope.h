@@ -14,6 +14,7 @@ constexpr int64_t kFewElements = 1024;
 enum class Work {
     view,       // nothing is computed
     bounded,    // bounded by the arguments' sizes
+    factory,    // makes as many elements as the list of sizes says
     unbounded,  // a small argument may make a large result
     foreign,    // not an operator of aten: anything
 };
@@ -38,6 +39,8 @@ class KernelScope {
                 return false;
             case Work::bounded:
                 return facts.tensors == 0 || !facts.on_cpu || facts.elements > kFewElements;
+            case Work::factory:
+                return facts.requested < 0 || facts.requested > kFewElements || !facts.on_cpu;
             default:
                 return true;
         }

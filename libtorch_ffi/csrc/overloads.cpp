@@ -5,6 +5,7 @@
 #include <structmember.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,7 +39,8 @@ struct Packet {
     std::vector<Plan*> functional;
     std::vector<Plan*> writing;  // overloads with out= arguments
     bool factory = false;
-    bool packs_ints = false;  // x.view(2, -1): one int list is the only argument given by position
+    bool packs_ints = false;   // x.view(2, -1): one int list is the only argument given by position
+    bool packs_first = false;  // and no overload takes a number in its place, as squeeze(0) does
 
     Lists lists() const { return style == Style::ops ? Lists::list : Lists::tuple; }
     Py_ssize_t receivers() const { return style == Style::method ? 1 : 0; }
@@ -131,17 +133,6 @@ class Edited {
         values_.push_back(value);
     }
 
-    /// Puts the positional arguments from `first` on into one tuple.
-    void pack(Py_ssize_t first) {
-        packed_ = Ref::steal(PyTuple_New(positional_ - first));
-        for (Py_ssize_t i = first; i < positional_; ++i) {
-            PyTuple_SET_ITEM(packed_.get(), i - first, Py_NewRef(values_[static_cast<size_t>(i)]));
-        }
-        values_.erase(values_.begin() + first, values_.begin() + positional_);
-        values_.insert(values_.begin() + first, packed_.get());
-        positional_ = first + 1;
-    }
-
     Arguments arguments() {
         tuple_ = Ref::steal(PyTuple_New(static_cast<Py_ssize_t>(names_.size())));
         for (size_t i = 0; i < names_.size(); ++i) {
@@ -154,7 +145,6 @@ class Edited {
     std::vector<PyObject*> values_;
     std::vector<PyObject*> names_;
     Py_ssize_t positional_;
-    Ref packed_;
     Ref tuple_;
 };
 
@@ -167,20 +157,38 @@ bool has_keyword(const Arguments& arguments, PyObject* name) {
     return false;
 }
 
+/// Calls with the ints from `first` on put into one tuple; null where no candidate takes that.
+PyObject* call_packed(const Packet& packet, const std::vector<Plan*>& candidates, const Arguments& arguments) {
+    constexpr Py_ssize_t kMost = 16;
+    const Py_ssize_t first = packet.receivers();
+    int64_t unused = 0;
+    if (arguments.positional <= first || first + 1 + arguments.keywords() > kMost ||
+        !read_int(arguments.values[first], unused)) {
+        return nullptr;
+    }
+    Ref packed = Ref::steal(PyTuple_New(arguments.positional - first));
+    for (Py_ssize_t i = first; i < arguments.positional; ++i) {
+        PyTuple_SET_ITEM(packed.get(), i - first, Py_NewRef(arguments.values[i]));
+    }
+    std::array<PyObject*, kMost> values;
+    std::copy_n(arguments.values, first, values.begin());
+    values[static_cast<size_t>(first)] = packed.get();
+    std::copy_n(arguments.values + arguments.positional, arguments.keywords(), values.begin() + first + 1);
+    return call_first(candidates, {values.data(), first + 1, arguments.names}, Match::exact, packet.lists());
+}
+
 PyObject* choose(const Packet& packet, const std::vector<Plan*>& candidates, const Arguments& arguments) {
+    if (packet.packs_first) {
+        if (PyObject* result = call_packed(packet, candidates, arguments); result != nullptr) {
+            return result;
+        }
+    }
     if (PyObject* result = call_first(candidates, arguments, Match::exact, packet.lists()); result != nullptr) {
         return result;
     }
-    const Py_ssize_t first = packet.receivers();
-    if (packet.packs_ints && arguments.positional > first) {
-        int64_t unused = 0;
-        if (read_int(arguments.values[first], unused)) {
-            Edited edited(arguments);
-            edited.pack(first);
-            if (PyObject* result = call_first(candidates, edited.arguments(), Match::exact, packet.lists());
-                result != nullptr) {
-                return result;
-            }
+    if (packet.packs_ints && !packet.packs_first) {
+        if (PyObject* result = call_packed(packet, candidates, arguments); result != nullptr) {
+            return result;
         }
     }
     if (PyObject* result = call_first(candidates, arguments, Match::lenient, packet.lists()); result != nullptr) {
@@ -402,6 +410,18 @@ bool packs_ints(const Plan& plan, Py_ssize_t receivers) {
             parameter.element->type->kind() == c10::TypeKind::SymIntType);
 }
 
+/// Whether a number may stand where the list of ints would begin.
+bool takes_number(const Plan& plan, Py_ssize_t receivers) {
+    const auto first = static_cast<size_t>(receivers);
+    if (plan.most_positional() <= first) {
+        return false;
+    }
+    const Parameter& parameter = plan.parameters()[first];
+    const c10::TypeKind kind = parameter.type->kind();
+    return parameter.fixed_length > 0 || kind == c10::TypeKind::IntType || kind == c10::TypeKind::SymIntType ||
+           kind == c10::TypeKind::NumberType || kind == c10::TypeKind::FloatType;
+}
+
 bool takes_self(const Plan& plan) {
     const auto& arguments = plan.schema().arguments();
     return !arguments.empty() && arguments[0].name() == "self" &&
@@ -413,6 +433,7 @@ void look_up(PacketObject& self) {
     packet->name = pybind11::handle(self.name).cast<std::string>();
     packet->style = self.style;
     Ref overloads = Ref::steal(PyDict_New());
+    bool takes_numbers = false;
     for (Plan* plan : plans_of(packet->name)) {
         if (self.style == Style::method && !takes_self(*plan)) {
             continue;
@@ -420,11 +441,13 @@ void look_up(PacketObject& self) {
         (writes_out(*plan) ? packet->writing : packet->functional).push_back(plan);
         packet->factory = packet->factory || plan->is_factory();
         packet->packs_ints = packet->packs_ints || packs_ints(*plan, packet->receivers());
+        takes_numbers = takes_numbers || takes_number(*plan, packet->receivers());
         const std::string& overload = plan->schema().overload_name();
         Ref object = Ref::steal(new_operator(plan));
         check_status(
             PyDict_SetItemString(overloads.get(), overload.empty() ? "default" : overload.c_str(), object.get()));
     }
+    packet->packs_first = packet->packs_ints && !takes_numbers;
     self.dict = overloads.release();
     self.packet = packet.release();
 }

@@ -85,6 +85,9 @@ Work work_of(const c10::FunctionSchema& schema) {
     if (is_view(schema)) {
         return Work::view;
     }
+    if (is_factory(schema)) {
+        return Work::factory;
+    }
     for (const c10::Argument& argument : schema.arguments()) {
         if (enlarges(argument.name())) {
             return Work::unbounded;
