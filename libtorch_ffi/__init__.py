@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("autograd", "build", "errors", "ops", "provision")
+_MODULES = ("autograd", "build", "errors", "library", "ops", "provision", "types")
 """The public modules, imported when they are named."""
 
 _HOMES = {

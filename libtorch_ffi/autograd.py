@@ -76,7 +76,7 @@ class no_grad(_GradMode):  # noqa: N801 - torch's name
     def __new__(cls) -> no_grad: ...
     @overload
     def __new__(cls, function: Callable[P, R]) -> Callable[P, R]: ...  # type: ignore[misc]
-    def __new__(cls, function: Callable[P, R] | None = None) -> no_grad | Callable[P, R]:
+    def __new__(cls, function: Callable[P, R] | None = None) -> no_grad | Callable[P, R]:  # type: ignore[misc]
         mode = super().__new__(cls)
         if function is None:
             return mode

@@ -75,16 +75,18 @@ class Classifier:
     def __call__(self, images: Tensor) -> Tensor:
         """Return the logits, shape (images, 10)."""
         hidden = lt.relu(images @ self.weights[0] + self.biases[0])
-        return hidden @ self.weights[1] + self.biases[1]
+        logits: Tensor = hidden @ self.weights[1] + self.biases[1]
+        return logits
 
     def predict(self, images: Tensor) -> Tensor:
         """Return the most likely digit of each image, int64, shape (images,)."""
         with lt.no_grad():
-            return lt.argmax(self(images), 1)
+            digits: Tensor = lt.argmax(self(images), 1)
+        return digits
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Take one step of gradient descent on a batch, and return the loss before it."""
-        loss = lt.cross_entropy_loss(self(images), labels)
+        loss: Tensor = lt.cross_entropy_loss(self(images), labels)
         loss.backward()
         with lt.no_grad():
             for parameter in self.parameters:

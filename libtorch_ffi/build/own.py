@@ -1,16 +1,19 @@
 """The extension of libtorch-ffi itself.
 
-Owns what is true of ``libtorch_ffi._C`` alone: pybind11's headers, the header worth precompiling, and the record of
-what it was built against, which goes beside it. How an extension is built at all is `libtorch_ffi.build.build_ext`'s.
+Owns what is true of ``libtorch_ffi._C`` alone: pybind11's headers, the header worth precompiling, and what goes
+beside it: the record of what it was built against, and the stubs of the operators that this has. How an extension is
+built at all is `libtorch_ffi.build.build_ext`'s.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libtorch_ffi.build import objects, record
+from libtorch_ffi.build import objects, process, record
 from libtorch_ffi.build.build_ext import BuildExt
 
 if TYPE_CHECKING:
@@ -18,18 +21,24 @@ if TYPE_CHECKING:
 
     from libtorch_ffi.build.objects import Recipe
 
+log = logging.getLogger(__name__)
+
 PACKAGE = "libtorch_ffi"
+STUBS = ("__init__.pyi", "_ops.pyi", "ops.pyi")
+"""What `libtorch_ffi.stubs` writes."""
 
 
 class BuildOwn(BuildExt):
     """`BuildExt` for ``libtorch_ffi._C``, declared in pyproject.toml."""
 
     def run(self) -> None:
-        """Build, then write down what the extension was built against."""
+        """Build, then write down what the extension was built against and which operators that has."""
         super().run()
         record.write(self._record(), self.libtorch)
+        self._write_stubs()
         if self.inplace:
-            shutil.copyfile(self._record(), Path(PACKAGE, record.NAME))
+            for path in self._beside():
+                shutil.copyfile(path, Path(PACKAGE, path.name))
 
     def precompiled_header(self, ext: Extension) -> Path | None:
         """Return ``pch.h``, which lies beside the sources."""
@@ -50,16 +59,41 @@ class BuildOwn(BuildExt):
         return super().recipe(ext)
 
     def get_outputs(self) -> list[str]:
-        """Add the record to what the build makes."""
-        return sorted({*super().get_outputs(), str(self._record())})
+        """Add the record and the stubs to what the build makes."""
+        return sorted({*super().get_outputs(), *map(str, self._beside())})
 
     def get_output_mapping(self) -> dict[str, str]:
-        """Add the record to what an editable install finds in the source tree."""
+        """Add the record and the stubs to what an editable install finds in the source tree."""
         mapping = super().get_output_mapping()
-        return {**mapping, str(self._record()): str(Path(PACKAGE, record.NAME))} if self.inplace else mapping
+        beside = {str(path): str(Path(PACKAGE, path.name)) for path in self._beside()}
+        return {**mapping, **beside} if self.inplace else mapping
+
+    def _packages(self) -> list[Path]:
+        """Return the folders of the package that this build writes to."""
+        return [self._record().parent, *([Path(PACKAGE)] if self.inplace else [])]
 
     def _record(self) -> Path:
         return Path(self.build_lib, PACKAGE, record.NAME)
+
+    def _beside(self) -> list[Path]:
+        """Return what goes beside the extension."""
+        stubs = (self._record().with_name(name) for name in STUBS)
+        return [self._record(), *(path for path in stubs if path.is_file())]
+
+    def _write_stubs(self) -> None:
+        """Ask the extension for its operators, in a process of its own: it is not to be loaded into the build's.
+
+        Nothing that runs reads them, so an extension that cannot be loaded on this machine is no failure of the build.
+        """
+        extension = self.get_ext_fullpath(f"{PACKAGE}._C")
+        folder = self._record().parent
+        for stale in (Path(where, name) for where in self._packages() for name in STUBS):
+            stale.unlink(missing_ok=True)
+        words = ["-m", f"{PACKAGE}.stubs", "--extension", extension, "--output", str(folder)]
+        answer = process.run([sys.executable, *words])
+        if answer.returncode != 0:
+            reason = answer.stderr.strip().rpartition("\n")[2]
+            log.warning("no stubs for type checkers were written: %s", reason or f"status {answer.returncode}")
 
     def _pybind11(self) -> Path:
         """Return a folder with pybind11's headers that is the same from build to build.

@@ -23,7 +23,7 @@ LOAD = "from libtorch_ffi._load import load; print(load().answer())"
 
 def python_files(folder: Path) -> set[str]:
     """Return the package's Python files and data, as the wheel names them."""
-    kept = [path for path in (folder / "libtorch_ffi").rglob("*") if path.suffix in {".py", ".json", ".typed"}]
+    kept = [path for path in (folder / "libtorch_ffi").rglob("*") if path.suffix in {".py", ".pyi", ".json", ".typed"}]
     names = {path.relative_to(folder).as_posix() for path in kept if "__pycache__" not in path.parts}
     return names - {"libtorch_ffi/_built.json"}
 
@@ -43,6 +43,32 @@ def test_the_wheel_holds_the_package_the_extension_and_nothing_else(project: Pat
     with zipfile.ZipFile(wheel) as archive:
         assert set(archive.namelist()) == expected | {f"{info}/{name}" for name in stated}
         assert "Root-Is-Purelib: false" in archive.read(f"{info}/WHEEL").decode()
+
+
+STUBS = """
+import sys
+from pathlib import Path
+extension, folder = Path(sys.argv[sys.argv.index("--extension") + 1]), Path(sys.argv[sys.argv.index("--output") + 1])
+for name in ("__init__.pyi", "_ops.pyi", "ops.pyi"):
+    (folder / name).write_text(f"{extension.is_file()}, {extension.parent == folder}")
+"""
+
+
+def test_the_wheel_holds_the_stubs_of_what_was_built(project: Path, libtorch_prefix: Path) -> None:
+    (project / "libtorch_ffi/stubs/__main__.py").write_text(STUBS)
+    (project / "libtorch_ffi/ops.pyi").write_text("of an earlier build")
+    with zipfile.ZipFile(build_wheel(project, libtorch_prefix)) as archive:
+        for name in ("__init__.pyi", "_ops.pyi", "ops.pyi"):
+            assert archive.read(f"libtorch_ffi/{name}") == b"True, True"
+
+
+def test_no_stubs_are_no_failure_and_no_stale_ones_stay(project: Path, libtorch_prefix: Path) -> None:
+    stale = project / "libtorch_ffi/_ops.pyi"
+    stale.write_text("of an earlier build")
+    answer = run_hook(project, "build_editable", "dist", LIBTORCH=str(libtorch_prefix))
+    assert answer.returncode == 0, answer.stderr
+    assert "no stubs for type checkers were written: AttributeError" in answer.stderr
+    assert not stale.exists()
 
 
 def test_the_wheel_is_for_this_python_and_platform(project: Path, libtorch_prefix: Path) -> None:
@@ -100,7 +126,9 @@ def test_an_editable_install_builds_into_the_tree_and_builds_again_what_changed(
     assert (project / f"libtorch_ffi/_C{SUFFIX}").is_file()
     assert (project / "libtorch_ffi/_built.json").is_file()
     assert run_python(LOAD, project).stdout == "42\n"
+    (project / "libtorch_ffi/stubs/__main__.py").write_text(STUBS)
     again = run_hook(project, "build_editable", "dist", **environ)
+    assert (project / "libtorch_ffi/_ops.pyi").read_text().startswith("True")
     assert f"compiling 0 of {len(CSRC) - 2} files" in again.stdout
     answer = project / "libtorch_ffi/csrc/answer.cpp"
     answer.write_text(answer.read_text().replace("at::answer()", "at::answer() + 1"))
