@@ -1,8 +1,9 @@
 """The exceptions that libtorch-ffi raises by itself.
 
-Owns the one root, `LibtorchFFIError`, and under it the few that a caller can act on. Each message is one paragraph: the
-fact, what was expected and what came, what was done about it, and the next command or variable. Never phrases a message:
-the code that knows the facts does. Errors of an operator call are not here: they are the exceptions that torch raises.
+Owns the one root, `LibtorchFFIError`, and under it the few that a caller can act on. Each message is one paragraph:
+the fact, what was expected and what came, what was done about it, and the next command or variable. Never phrases a
+message: the code that knows the facts does. Errors of an operator call are not here: they are the exceptions that
+torch raises.
 """
 
 from __future__ import annotations
