@@ -1,9 +1,8 @@
 """Zip archives, read as a stream of ranges: from a server, or from a file.
 
-Owns the zip format: the directory at its end, the members, inflating them at constant memory however large they are.
-Reads members in the order of the archive and neighbours in one range (8,800 headers are not 8,800 requests). Never
-writes a file and never decides which members are wanted. A member whose name could leave the folder it is unpacked to
-is refused.
+Owns the members: finding their bytes, and inflating them at constant memory however large they are. Reads them in the
+order of the archive and neighbours in one range (8,800 headers are not 8,800 requests). Never writes a file and never
+decides which members are wanted; what an archive may hold at all is `directory`'s.
 """
 
 from __future__ import annotations
@@ -11,28 +10,18 @@ from __future__ import annotations
 import struct
 import zlib
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from libtorch_ffi.errors import IntegrityError
+from libtorch_ffi.provision import directory
+from libtorch_ffi.provision.directory import LOCAL, TAIL, Member
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
-_END = struct.Struct("<4sHHHHIIH")
-_END64_LOCATOR = struct.Struct("<4sIQI")
-_END64 = struct.Struct("<4sQHHIIQQQQ")
-_ENTRY = struct.Struct("<4sHHHHHHIIIHHHHHII")
-_LOCAL = struct.Struct("<4sHHHHHIIIHH")
-
-_STORED, _DEFLATED = 0, 8
-_FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
-_LINK_MODE, _MODE_KIND = 0o120000, 0o170000
-
-TAIL = 1 << 16
-"""Bytes to read from the end first: the end record with any comment, and the whole directory of a small wheel."""
+__all__ = ["GAP", "Archive", "LocalFile", "Member", "Ranges"]
 
 GAP = 1 << 18
 """Bytes between two members that are received and dropped rather than asked around: about what one round trip costs."""
@@ -55,19 +44,6 @@ class Ranges(Protocol):
         """Yield the bytes from `start` to `stop`, in blocks of any size."""
 
 
-@dataclass(frozen=True)
-class Member:
-    """A file in an archive; `offset` is that of its local header, sizes are in bytes."""
-
-    name: str
-    offset: int
-    packed: int
-    size: int
-    method: int
-    crc: int
-    executable: bool
-
-
 class Archive:
     """The members of a zip archive.
 
@@ -87,16 +63,17 @@ class Archive:
         tail_start = max(0, ranges.size - TAIL)
         tail = b"".join(ranges.blocks(tail_start, ranges.size))
         try:
-            start, stop = _directory_place(tail, tail_start)
-            directory = tail[start - tail_start :] if start >= tail_start else b"".join(ranges.blocks(start, stop))
-            entries = list(_entries(directory[: stop - start]))
-            self.folders = frozenset(name for name, member in entries if member is None)
-            self.members = _index(member for _, member in entries if member is not None)
+            place = directory.find(tail, ranges.size)
+            early = b"".join(ranges.blocks(place.start, tail_start)) if place.start < tail_start else b""
+            data = early + tail[max(place.start - tail_start, 0) : place.stop - tail_start]
+            found = directory.read(data, place)
         except (struct.error, ValueError) as error:
             raise IntegrityError(
                 f"{ranges.name} is not a zip archive that can be trusted: {error}. Nothing was kept."
             ) from error
-        self._directory_start = start
+        self.folders = found.folders
+        self.members = found.members
+        self._directory_start = found.start
 
     def read(self, name: str) -> bytes:
         """Return the content of a small member.
@@ -131,9 +108,8 @@ class Archive:
                 cursor = _Cursor(blocks, start, self.ranges.name)
                 for member in run:
                     cursor.skip_to(member.offset)
-                    names_size = _local_size(cursor, member)
-                    data = cursor.offset + names_size
-                    cursor.skip_to(data)
+                    _skip_header(cursor, member)
+                    data = cursor.offset
                     yield member, _inflated(cursor, member)
                     cursor.skip_to(data + member.packed)
 
@@ -153,7 +129,7 @@ class Archive:
     def _ends(self) -> dict[int, int]:
         """Return for each member's offset where the next one begins; only the local header tells more exactly."""
         offsets = sorted(member.offset for member in self.members.values())
-        return dict(zip(offsets, [*offsets[1:], self._directory_start], strict=True))
+        return dict(zip(offsets, [*offsets[1:], self._directory_start], strict=bool(offsets)))
 
 
 class LocalFile:
@@ -206,88 +182,18 @@ class _Cursor:
             pass
 
 
-def _directory_place(tail: bytes, tail_start: int) -> tuple[int, int]:
-    """Find where the directory begins and ends, from the archive's last bytes."""
-    place = tail.rfind(b"PK\5\6")
-    if place < 0:
-        raise ValueError("it has no directory at its end")
-    size, offset = _END.unpack_from(tail, place)[5:7]
-    if _FULL32 in (size, offset):
-        return _directory_place64(tail, tail_start, place)
-    return _within(offset, size, tail_start + place)
-
-
-def _directory_place64(tail: bytes, tail_start: int, end: int) -> tuple[int, int]:
-    signature, _, record, _ = _END64_LOCATOR.unpack_from(tail, end - _END64_LOCATOR.size)
-    if signature != b"PK\6\7" or record < tail_start:
-        raise ValueError("its zip64 end record is not where it should be")
-    *_, size, offset = _END64.unpack_from(tail, record - tail_start)
-    return _within(offset, size, record)
-
-
-def _within(offset: int, size: int, end: int) -> tuple[int, int]:
-    if offset + size > end:
-        raise ValueError(f"its directory would end at {offset + size}, after the record at {end} that names it")
-    return offset, offset + size
-
-
-def _entries(directory: bytes) -> Iterator[tuple[str, Member | None]]:
-    """Yield the names of a zip directory, each with its member; a folder has none."""
-    place = 0
-    while place < len(directory):
-        signature, _, _, _, method, _, _, crc, packed, size, *lengths = _ENTRY.unpack_from(directory, place)
-        name_size, extra_size, comment_size, _, _, attributes, offset = lengths
-        if signature != b"PK\1\2":
-            raise ValueError(f"its directory is broken at byte {place}")
-        extra_start = place + _ENTRY.size + name_size
-        name = directory[place + _ENTRY.size : extra_start].decode("utf-8")
-        if _FULL32 in (size, packed, offset):
-            extra = directory[extra_start : extra_start + extra_size]
-            size, packed, offset = _wide(extra, [size, packed, offset])
-        place = extra_start + extra_size + comment_size
-        if name.endswith("/"):
-            yield _safe(name[:-1]), None
-            continue
-        mode = attributes >> 16
-        if mode & _MODE_KIND == _LINK_MODE:
-            raise ValueError(f"its member {name} is a link")
-        yield name, Member(_safe(name), offset, packed, size, method, crc, bool(mode & 0o100))
-
-
-def _wide(extra: bytes, fields: list[int]) -> list[int]:
-    """Fill in the fields that a zip64 extra field holds, in its order."""
-    while extra:
-        kind, size = struct.unpack_from("<HH", extra)
-        if kind == 1:
-            values = (value for (value,) in struct.iter_unpack("<Q", extra[4 : 4 + size // 8 * 8]))
-            return [next(values, 0) if each == _FULL32 else each for each in fields]
-        extra = extra[4 + size :]
-    return fields
-
-
-def _safe(name: str) -> str:
-    """Return the name, refusing those that could be written outside of the folder."""
-    parts = name.split("/")
-    if "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts) or ":" in parts[0]:
-        raise ValueError(f"its member {name!r} would be unpacked outside of its folder")
-    return name
-
-
-def _index(entries: Iterable[Member]) -> dict[str, Member]:
-    members: dict[str, Member] = {}
-    for member in entries:
-        if member.name in members:
-            raise ValueError(f"it has two members {member.name}")
-        members[member.name] = member
-    return members
-
-
-def _local_size(cursor: _Cursor, member: Member) -> int:
-    """Read a member's local header; return the size of the name and the extra field that follow it."""
-    signature, *_, name_size, extra_size = _LOCAL.unpack(cursor.take(_LOCAL.size))
+def _skip_header(cursor: _Cursor, member: Member) -> None:
+    """Read a member's local header and go on to its content; its name must be the one in the directory."""
+    signature, *_, name_size, extra_size = LOCAL.unpack(cursor.take(LOCAL.size))
     if signature != b"PK\3\4":
         raise IntegrityError(f"{cursor.name} has no member where its directory says {member.name}. Nothing was kept.")
-    return int(name_size + extra_size)
+    name = cursor.take(name_size)
+    if name != member.name.encode():
+        raise IntegrityError(
+            f"{cursor.name} has a member that calls itself {name!r}, where its directory says {member.name}. Nothing "
+            "was kept."
+        )
+    cursor.skip_to(cursor.offset + extra_size)
 
 
 def _inflated(cursor: _Cursor, member: Member) -> Iterator[bytes]:
@@ -307,15 +213,15 @@ def _inflated(cursor: _Cursor, member: Member) -> Iterator[bytes]:
 
 
 def _unpacked(cursor: _Cursor, member: Member) -> Iterator[bytes]:
-    if member.method == _STORED:
+    if member.method == directory.STORED:
         yield from map(bytes, cursor.chunks(member.packed))
         return
-    if member.method != _DEFLATED:
+    if member.method != directory.DEFLATED:
         raise IntegrityError(
             f"{member.name} in {cursor.name} is packed with method {member.method}; stored and deflated members can be "
-            "read."
+            "read. Nothing was kept."
         )
-    inflate = zlib.decompressobj(-15)
+    inflate = _inflater()
     try:
         for chunk in cursor.chunks(member.packed):
             pending: bytes | memoryview = chunk
@@ -323,7 +229,25 @@ def _unpacked(cursor: _Cursor, member: Member) -> Iterator[bytes]:
                 yield inflate.decompress(pending, _BLOCK)
                 pending = inflate.unconsumed_tail
         yield inflate.flush()
-    except zlib.error as error:
+    except _inflate_errors() as error:
         raise IntegrityError(
             f"{member.name} in {cursor.name} does not inflate: {error}. Nothing was kept; run the command again."
         ) from error
+
+
+def _inflater() -> Any:  # noqa: ANN401 (zlib and isal name no common type)
+    return _fastest().decompressobj(wbits=-15)
+
+
+def _inflate_errors() -> type[Exception]:
+    error: type[Exception] = _fastest().error
+    return error
+
+
+def _fastest() -> Any:  # noqa: ANN401 (a module)
+    """Return what inflates fastest here: isal takes half the time of zlib, where its package is installed."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib
+    return isal_zlib
