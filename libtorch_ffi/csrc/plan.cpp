@@ -75,15 +75,17 @@ bool is_factory(const c10::FunctionSchema& schema) {
     return found == 4;
 }
 
-/// Whether an operator answers views: nothing is computed, however large the result.
-bool is_view(const c10::FunctionSchema& schema) {
+/// Whether the result may share an argument's memory.
+bool may_alias(const c10::FunctionSchema& schema) {
     return !schema.returns().empty() && schema.returns()[0].alias_info() != nullptr &&
            !schema.returns()[0].alias_info()->isWrite();
 }
 
-Work work_of(const c10::FunctionSchema& schema) {
-    if (is_view(schema)) {
-        return Work::view;
+Work work_of(const c10::OperatorHandle& handle) {
+    const c10::FunctionSchema& schema = handle.schema();
+    if (may_alias(schema)) {
+        // A true view has a kernel that ties it to its base. Without one, as reshape and contiguous, it may copy.
+        return handle.hasKernelForDispatchKey(c10::DispatchKey::ADInplaceOrView) ? Work::view : Work::bounded;
     }
     if (is_factory(schema)) {
         return Work::factory;
@@ -176,7 +178,7 @@ Plan::Plan(const c10::OperatorHandle& handle) : handle_(handle) {
         positional_ += argument.kwarg_only() ? 0 : 1;
         required_ += argument.default_value().has_value() ? 0 : 1;
     }
-    work_ = native ? work_of(schema) : Work::foreign;
+    work_ = native ? work_of(handle) : Work::foreign;
     direct_ = native ? direct_call_of(handle) : nullptr;
     named_results_ = schema.returns().size() > 1;
     for (const c10::Argument& result : schema.returns()) {
