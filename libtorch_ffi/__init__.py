@@ -28,15 +28,52 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("autograd", "build", "errors", "library", "ops", "provision", "types")
+_MODULES = ("autograd", "build", "errors", "fft", "library", "linalg", "ops", "provision", "sparse", "special", "types")
 """The public modules, imported when they are named."""
 
 _HOMES = {
     "LibtorchFFIError": "errors",
+    "asarray": "_functions",
+    "atleast_1d": "_functions",
+    "atleast_2d": "_functions",
+    "atleast_3d": "_functions",
+    "block_diag": "_functions",
+    "broadcast_shapes": "_functions",
+    "broadcast_tensors": "_functions",
+    "cartesian_prod": "_functions",
+    "cdist": "_functions",
+    "chain_matmul": "_functions",
+    "e": "_constants",
+    "einsum": "_functions",
     "enable_grad": "autograd",
+    "finfo": "_dtypes",
+    "frombuffer": "_functions",
+    "get_printoptions": "_printing",
+    "iinfo": "_dtypes",
+    "inf": "_constants",
     "inference_mode": "autograd",
+    "is_conj": "_functions",
+    "is_inference": "_functions",
+    "is_neg": "_functions",
+    "is_storage": "_functions",
+    "is_tensor": "_functions",
+    "lu": "_functions",
+    "meshgrid": "_functions",
+    "nan": "_constants",
+    "newaxis": "_constants",
     "no_grad": "autograd",
+    "nonzero": "_functions",
+    "norm": "_functions",
+    "pi": "_constants",
     "set_grad_enabled": "autograd",
+    "set_printoptions": "_printing",
+    "split": "_functions",
+    "stft": "_functions",
+    "tensordot": "_functions",
+    "typename": "_functions",
+    "unique": "_functions",
+    "unique_consecutive": "_functions",
+    "unravel_index": "_functions",
 }
 """Public names that a module of this package defines, and which."""
 

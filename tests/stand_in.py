@@ -77,7 +77,9 @@ def _library(lib: Path, name: str, source: str, flags: list[str]) -> None:
 
 def make_project(folder: Path) -> Path:
     """Copy the project with a small extension in place of its own, and no build product."""
-    ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib", "_built.json", "_ops.pyi", "ops.pyi", "__init__.pyi", "csrc")
+    ignored = shutil.ignore_patterns(
+        "__pycache__", "*.so", "*.dylib", "_built.json", "_ops.pyi", "ops.pyi", "__init__.pyi", "csrc"
+    )
     shutil.copytree(ROOT / "libtorch_ffi", folder / "libtorch_ffi", ignore=ignored)
     for path in ROOT.glob("*.*"):
         if path.suffix in {".toml", ".md", ".in"}:

@@ -97,7 +97,7 @@ def test_functions_of_dataclasses() -> None:
 def test_copies() -> None:
     value = Key("a", 3)
     assert copy.deepcopy(value) == value
-    assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 - made here
+    assert pickle.loads(pickle.dumps(value)) == value
 
 
 def test_only_frozen() -> None:

@@ -23,6 +23,13 @@ bool is_nested(PyObject* object) {
 
 at::ScalarType default_dtype() { return c10::get_default_dtype_as_scalartype(); }
 
+[[noreturn]] void raise_no_element(PyObject* object) {
+    if (PyUnicode_Check(object) != 0 || PyBytes_Check(object) != 0) {
+        raise(PyExc_TypeError, "new(): invalid data type '%s'", Py_TYPE(object)->tp_name);
+    }
+    raise(PyExc_RuntimeError, "Could not infer dtype of %s", Py_TYPE(object)->tp_name);
+}
+
 /// The dtype that one element asks for.
 at::ScalarType dtype_of_element(PyObject* object) {
     if (PyFloat_Check(object) != 0) {
@@ -43,7 +50,7 @@ at::ScalarType dtype_of_element(PyObject* object) {
     if (PyObject_CheckBuffer(object) != 0 && PyBytes_Check(object) == 0) {
         return tensor_from_buffer(object, false).scalar_type();
     }
-    raise(PyExc_TypeError, "new(): invalid data type '%s'", Py_TYPE(object)->tp_name);
+    raise_no_element(object);
 }
 
 /// Shape and dtype of nested data.
@@ -103,7 +110,7 @@ at::Scalar read_element(PyObject* object) {
     if (PyObject_CheckBuffer(object) != 0 && PyBytes_Check(object) == 0) {
         return tensor_from_buffer(object, false).item();
     }
-    raise(PyExc_TypeError, "new(): invalid data type '%s'", Py_TYPE(object)->tp_name);
+    raise_no_element(object);
 }
 
 template <class Element>
@@ -358,7 +365,9 @@ void register_construct(pybind11::module_& module) {
     module.def(
         "as_tensor",
         [](const py::object& data, const py::object& dtype, const py::object& device) {
-            return make_tensor(data.ptr(), read_options(dtype, device, false, false), false);
+            at::Tensor tensor = make_tensor(data.ptr(), read_options(dtype, device, false, false), false);
+            const bool same = is_tensor(data.ptr()) && tensor_of(data.ptr()).is_same(tensor);
+            return same ? data : py::reinterpret_steal<py::object>(wrap(std::move(tensor)));
         },
         py::arg("data"), py::arg("dtype") = py::none(), py::arg("device") = py::none(),
         "A tensor of the data, sharing its memory where dtype and device allow.");

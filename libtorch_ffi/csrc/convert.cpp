@@ -559,8 +559,11 @@ void CallFacts::note(const at::Tensor& tensor) {
         requires_grad = requires_grad || impl->requires_grad();
         dual = dual || tensor._fw_grad(/*level=*/0).defined();
     }
-    nested = nested || impl->is_nested();
-    if (impl->is_cpu() && impl->layout() == at::kStrided && !nested) {
+    // Sparse kernels change `_values()` of a result in place, which reaches it only where ADInplaceOrView is left out
+    // as well, as Autograd's own kernels see to: below Autograd, softmax of a sparse tensor was empty.
+    const bool usual = impl->layout() == at::kStrided && !impl->is_nested();
+    unusual = unusual || !usual;
+    if (impl->is_cpu() && usual) {
         elements += impl->numel();
     } else {
         on_cpu = false;

@@ -21,8 +21,8 @@ enum class Match {
 struct CallFacts {
     bool requires_grad = false;  // of an argument
     bool dual = false;           // an argument carries a forward-mode tangent
-    bool nested = false;         // an argument is a nested tensor
-    bool on_cpu = true;          // every tensor lies densely in the host's memory
+    bool unusual = false;  // an argument is nested or not strided: kernels of such count on Autograd's going first
+    bool on_cpu = true;    // every tensor lies densely in the host's memory
     int tensors = 0;
     int64_t elements = 0;    // of all tensors
     int64_t requested = -1;  // of a tensor whose sizes a list of ints gives; -1 where there is no such list

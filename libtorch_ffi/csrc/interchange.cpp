@@ -109,11 +109,23 @@ struct Exported {
 
 /// The format of PEP 3118 for a dtype, or null where there is none (bfloat16, quantized, …).
 const char* format_of(at::ScalarType dtype) {
+    // C's long where it has 64 bits: NumPy's int64 is that one, and its longlong another type of the same size.
+    constexpr bool wide = sizeof(long) == sizeof(int64_t);
     const std::pair<at::ScalarType, const char*> formats[] = {
-        {at::kBool, "?"},   {at::kChar, "b"},          {at::kByte, "B"},           {at::kShort, "h"},
-        {at::kInt, "i"},    {at::kLong, "q"},          {at::kHalf, "e"},           {at::kFloat, "f"},
-        {at::kDouble, "d"}, {at::kComplexFloat, "Zf"}, {at::kComplexDouble, "Zd"}, {at::kUInt16, "H"},
-        {at::kUInt32, "I"}, {at::kUInt64, "Q"},
+        {at::kBool, "?"},
+        {at::kChar, "b"},
+        {at::kByte, "B"},
+        {at::kShort, "h"},
+        {at::kInt, "i"},
+        {at::kLong, wide ? "l" : "q"},
+        {at::kHalf, "e"},
+        {at::kFloat, "f"},
+        {at::kDouble, "d"},
+        {at::kComplexFloat, "Zf"},
+        {at::kComplexDouble, "Zd"},
+        {at::kUInt16, "H"},
+        {at::kUInt32, "I"},
+        {at::kUInt64, wide ? "L" : "Q"},
     };
     for (const auto& [known, format] : formats) {
         if (known == dtype) {

@@ -26,7 +26,7 @@ enum class Work {
 class KernelScope {
   public:
     KernelScope(const CallFacts& facts, Work work) : released_(releases_gil(facts, work)) {
-        if (work != Work::foreign && !facts.nested && !facts.dual &&
+        if (work != Work::foreign && !facts.unusual && !facts.dual &&
             (!facts.requires_grad || !at::GradMode::is_enabled())) {
             below_.emplace();
         }

@@ -8,6 +8,7 @@
 #include "overloads.h"
 #include "random.h"
 #include "script_object.h"
+#include "storage.h"
 #include "tensor.h"
 #include "values.h"
 
@@ -29,6 +30,7 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_values(module);
     ltf::register_tensor(module);
     ltf::register_script_object(module);
+    ltf::register_storage(module);
     ltf::register_random(module);
     ltf::register_construct(module);
     ltf::register_interchange(module);

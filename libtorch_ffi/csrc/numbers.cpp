@@ -194,6 +194,14 @@ at::Scalar element(PyObject* self) {
     return tensor.item();
 }
 
+/// The same for Python's int(), float() and complex(), whose error torch has as a ValueError.
+at::Scalar only_element(PyObject* self) {
+    if (tensor_of(self).numel() != 1) {
+        raise(PyExc_ValueError, "only one element tensors can be converted to Python scalars");
+    }
+    return element(self);
+}
+
 int truth(PyObject* self) {
     return guarded(
         [&] {
@@ -209,14 +217,14 @@ PyObject* item(PyObject* self, PyObject*) {
 
 PyObject* as_int(PyObject* self) {
     return guarded([&] {
-        Ref number = Ref::steal(wrap(element(self)));
+        Ref number = Ref::steal(wrap(only_element(self)));
         return PyNumber_Long(number.get());
     });
 }
 
 PyObject* as_float(PyObject* self) {
     return guarded([&] {
-        Ref number = Ref::steal(wrap(element(self)));
+        Ref number = Ref::steal(wrap(only_element(self)));
         return PyNumber_Float(number.get());
     });
 }
@@ -233,7 +241,7 @@ PyObject* as_index(PyObject* self) {
 
 PyObject* as_complex(PyObject* self, PyObject*) {
     return guarded([&] {
-        const auto value = element(self).toComplexDouble();
+        const auto value = only_element(self).toComplexDouble();
         return PyComplex_FromDoubles(value.real(), value.imag());
     });
 }

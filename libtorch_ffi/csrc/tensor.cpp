@@ -10,6 +10,7 @@
 #include "construct.h"
 #include "indexing.h"
 #include "interchange.h"
+#include "methods.h"
 #include "numbers.h"
 #include "values.h"
 
@@ -99,6 +100,15 @@ PyObject* get_is_sparse(const at::Tensor& self) { return boolean(self.is_sparse(
 PyObject* get_is_sparse_csr(const at::Tensor& self) { return boolean(self.is_sparse_csr()); }
 PyObject* get_is_quantized(const at::Tensor& self) { return boolean(self.is_quantized()); }
 PyObject* get_is_nested(const at::Tensor& self) { return boolean(self.is_nested()); }
+PyObject* get_is_mkldnn(const at::Tensor& self) { return boolean(self.is_mkldnn()); }
+PyObject* get_is_mtia(const at::Tensor& self) { return boolean(self.is_mtia()); }
+PyObject* get_is_vulkan(const at::Tensor& self) { return boolean(self.is_vulkan()); }
+PyObject* get_is_xla(const at::Tensor& self) { return boolean(self.is_xla()); }
+PyObject* get_is_xpu(const at::Tensor& self) { return boolean(self.is_xpu()); }
+PyObject* get_base(const at::Tensor& self) { return self.is_view() ? wrap(at::Tensor(self._base())) : none(); }
+PyObject* get_name(const at::Tensor& self) {
+    return self.name().empty() ? none() : PyUnicode_FromString(self.name().c_str());
+}
 PyObject* get_data(const at::Tensor& self) { return wrap(self.variable_data()); }
 PyObject* get_grad(const at::Tensor& self) { return wrap(self.grad()); }
 PyObject* get_T(const at::Tensor& self) { return wrap(self.numpy_T()); }
@@ -161,6 +171,13 @@ PyGetSetDef tensor_properties[] = {
     {"is_sparse", property<get_is_sparse>, nullptr, "Whether its layout is sparse_coo.", nullptr},
     {"is_sparse_csr", property<get_is_sparse_csr>, nullptr, "Whether its layout is sparse_csr.", nullptr},
     {"is_quantized", property<get_is_quantized>, nullptr, "Whether its dtype is quantized.", nullptr},
+    {"is_mkldnn", property<get_is_mkldnn>, nullptr, "Whether its layout is oneDNN's own.", nullptr},
+    {"is_mtia", property<get_is_mtia>, nullptr, "Whether it lies on an MTIA device.", nullptr},
+    {"is_vulkan", property<get_is_vulkan>, nullptr, "Whether it lies on a Vulkan device.", nullptr},
+    {"is_xla", property<get_is_xla>, nullptr, "Whether it lies on an XLA device.", nullptr},
+    {"is_xpu", property<get_is_xpu>, nullptr, "Whether it lies on an Intel GPU.", nullptr},
+    {"_base", property<get_base>, nullptr, "The tensor that it is a view of, or None.", nullptr},
+    {"name", property<get_name>, nullptr, "The name that C++ code gave it, or None.", nullptr},
     {"is_nested", property<get_is_nested>, nullptr, "Whether it is a nested tensor.", nullptr},
     {}};
 
@@ -186,6 +203,7 @@ PyObject* wrap(at::Tensor tensor) {
 void register_tensor(pybind11::module_& module) {
     std::vector<PyMethodDef>& methods = *new std::vector<PyMethodDef>();  // CPython keeps the pointer
     methods.insert(methods.end(), std::begin(number_methods), std::end(number_methods));
+    add_methods(methods);
     methods.push_back({"tolist", tensor_tolist, METH_NOARGS, "The elements as nested lists of Python numbers."});
     methods.push_back({});
     std::vector<PyType_Slot> slots = {

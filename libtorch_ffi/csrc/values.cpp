@@ -300,6 +300,18 @@ void add_type(pybind11::module_& module, const char* name, PyTypeObject* type) {
     check_status(PyModule_AddObjectRef(module.ptr(), name, reinterpret_cast<PyObject*>(type)));
 }
 
+void set_default_dtype(const pybind11::object& object) {
+    at::ScalarType dtype{};
+    if (!read_dtype(object.ptr(), dtype)) {
+        raise(PyExc_TypeError, "set_default_dtype(): argument 'd' must be a dtype, not %s",
+              Py_TYPE(object.ptr())->tp_name);
+    }
+    if (!at::isFloatingType(dtype)) {
+        raise(PyExc_TypeError, "only floating-point types are supported as the default type");
+    }
+    c10::set_default_dtype(c10::scalarTypeToTypeMeta(dtype));
+}
+
 }  // namespace
 
 PyObject* wrap(at::ScalarType dtype) { return known(dtypes, static_cast<size_t>(dtype), "dtype"); }
@@ -417,6 +429,11 @@ void register_values(pybind11::module_& module) {
         const auto scheme = static_cast<at::QScheme>(value);
         add_constant(module, qscheme_type, qschemes, value, at::toString(scheme));
     }
+    module.def(
+        "get_default_dtype",
+        [] { return pybind11::reinterpret_steal<pybind11::object>(wrap(c10::get_default_dtype_as_scalartype())); },
+        "The dtype of floating point numbers where none is named.");
+    module.def("set_default_dtype", &set_default_dtype, pybind11::arg("d"), "Sets that dtype.");
 }
 
 }  // namespace ltf

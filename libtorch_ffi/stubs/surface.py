@@ -72,8 +72,8 @@ def methods() -> list[str]:
 def python_methods() -> dict[str, FunctionType]:
     """Return Tensor's methods that are written in Python, without those that its stub has."""
     kept = _tensor_names()
-    found = vars(core.Tensor).items()
-    return {name: value for name, value in sorted(found) if isinstance(value, FunctionType) and name not in kept}
+    found = {name: getattr(core.Tensor, name) for name in sorted(vars(core.Tensor))}
+    return {name: value for name, value in found.items() if isinstance(value, FunctionType) and name not in kept}
 
 
 def _tensor_names() -> set[str]:

@@ -1,0 +1,8 @@
+"""Fourier transforms: ``fft.rfft`` is libtorch's ``aten::fft_rfft``.
+
+Owns nothing but the names, which are torch's; help on one shows the schemas of its overloads.
+"""
+
+from libtorch_ffi._namespace import namespace
+
+__getattr__, __dir__ = namespace(__name__, "fft_")
