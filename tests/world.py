@@ -59,7 +59,7 @@ def assert_verifies(tree: Path) -> None:
     """Check every file of a tree against its list, and that no other file is there."""
     listed = {}
     for line in (tree / ".files").read_text().splitlines():
-        digest, size, name = line.split(" ", 2)
+        digest, size, _, name = line.split(" ", 3)
         listed[name] = (digest, int(size))
     found = {}
     for path in tree.rglob("*"):

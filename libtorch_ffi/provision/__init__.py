@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from libtorch_ffi.provision.entry import ensure, locate, probe_sources, survey
+    from libtorch_ffi.provision.install import repair
     from libtorch_ffi.provision.libtorch import Libtorch
     from libtorch_ffi.provision.places import Place, Probe
     from libtorch_ffi.provision.progress import Progress
     from libtorch_ffi.provision.settings import Settings
     from libtorch_ffi.provision.store import Installed, installed, remove
     from libtorch_ffi.provision.targets import Target
+    from libtorch_ffi.provision.verification import Damage, Report, verify
 
 __all__ = [
+    "Damage",
     "Installed",
     "Libtorch",
     "Place",
     "Probe",
     "Progress",
+    "Report",
     "Settings",
     "Target",
     "ensure",
@@ -30,16 +34,20 @@ __all__ = [
     "locate",
     "probe_sources",
     "remove",
+    "repair",
     "survey",
+    "verify",
 ]
 
 # No module may have the name of a function here: importing the module would put it in the function's place.
 _HOMES = {
+    "Damage": "verification",
     "Installed": "store",
     "Libtorch": "libtorch",
     "Place": "places",
     "Probe": "places",
     "Progress": "progress",
+    "Report": "verification",
     "Settings": "settings",
     "Target": "targets",
     "ensure": "entry",
@@ -47,7 +55,9 @@ _HOMES = {
     "locate": "entry",
     "probe_sources": "entry",
     "remove": "store",
+    "repair": "install",
     "survey": "entry",
+    "verify": "verification",
 }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from libtorch_ffi.errors import DownloadError, IntegrityError
 from libtorch_ffi.provision import elf, loader
+from libtorch_ffi.provision.overlap import LARGE
 from libtorch_ffi.provision.wheel import CPU_ROOTS, PYTHON_ONLY, is_library
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def take_cpu(stage: Stage, wheel: Wheel, target: Target, providers: Providers, n
         )
     put(stage, net, wheel, {**_in_lib(roots), **wheel.trees(), **wheel.licenses()})
     torch = stage.path / "lib/libtorch.so"
+    stage.own("lib/libtorch.so")
     for needed in elf.inspect(torch).needed:
         if needed in libraries and needed not in CPU_ROOTS:
             elf.replace_needed(torch, needed, "libtorch_cpu.so")
@@ -97,13 +99,24 @@ def _check_complete(stage: Stage) -> None:
 
 def put(stage: Stage, net: Net, wheel: Wheel, members: Mapping[str, Member]) -> None:
     """Write members of a wheel to the tree, each checked against RECORD; `members` is by path in the tree."""
-    paths = {member.name: path for path, member in members.items()}
+    paths = {member.name: path for path, member in members.items() if not _reused(stage, wheel, path, member)}
+    missing = [member for member in members.values() if member.name in paths]
+    stage.expect(sum(member.size for member in missing))
     ranges = wheel.archive.ranges
-    total = wheel.archive.transfer_size(members.values())
-    with net.told(ranges.name.rpartition("/")[2], total), closing(wheel.archive.each(members.values())) as contents:
+    total = wheel.archive.transfer_size(missing)
+    with net.told(ranges.name.rpartition("/")[2], total), closing(wheel.archive.each(missing)) as contents:
         for member, chunks in contents:
-            path = paths[member.name]
-            stage.write(path, chunks, executable=member.executable, sha256=wheel.sha256(member))
+            stage.write(
+                paths[member.name],
+                chunks,
+                executable=member.executable,
+                sha256=wheel.sha256(member),
+                large=member.size >= LARGE,
+            )
+
+
+def _reused(stage: Stage, wheel: Wheel, path: str, member: Member) -> bool:
+    return stage.reuse(path, member.size, wheel.sha256(member), executable=member.executable)
 
 
 def _in_lib(libraries: Mapping[str, Member]) -> dict[str, Member]:

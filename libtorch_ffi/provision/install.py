@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_NOTHING = "Nothing was kept."
+
 
 def install(settings: Settings, progress: Progress | None = None) -> Libtorch:
     """Download the settings' target into the cache, or wait for the process that is at it.
@@ -63,10 +65,64 @@ def install(settings: Settings, progress: Progress | None = None) -> Libtorch:
             return tree.libtorch
         if tree.path.exists():
             _log.warning("%s is %s; installing it again", tree.path, tree.verdict)
-        with Net(progress) as net, store.staged(home, target) as stage:
-            source, received = _from_first(sources.Order(target, settings, net, stage))
-            stage.finish({**_receipt(stage, target, source, received), "received": net.received})
+        source = _fill(settings, progress)
     return _placed(home, target, source)
+
+
+def repair(settings: Settings, progress: Progress | None = None) -> Libtorch:
+    """Put an installed tree in order again: what verifies in it is kept, and the rest is fetched from where it came.
+
+    Parameters
+    ----------
+    settings
+        The target and the cache folder; the source is the one that the tree came from, unless one is named.
+    progress
+        Told of the bytes that arrive.
+
+    Raises
+    ------
+    LibtorchFFIError
+        As `install` does; the tree stays as it is then.
+    """
+    target, home = settings.target, settings.home
+    with store.locked(home, target):
+        source = mark.read(home, target).receipt.get("source")
+        if settings.source is None and source in sources.DOWNLOADS:
+            settings = replace(settings, source=source)
+        source = _fill(settings, progress)
+    return _placed(home, target, source)
+
+
+def _fill(settings: Settings, progress: Progress | None) -> str:
+    """Put the tree in its place and return the source; the caller holds the lock.
+
+    What a dead run left of an archive is used before it can be checked; where the result is wrong, all of it is thrown
+    away and fetched anew.
+    """
+    with Net(progress) as net:
+        try:
+            return _staged(settings, net)
+        except _ResumedError as error:
+            _log.warning("what an earlier run left did not verify, and is fetched again: %s", error)
+            return _staged(settings, net)
+
+
+class _ResumedError(IntegrityError):
+    """A failed check of something that an earlier run's bytes went into."""
+
+
+def _staged(settings: Settings, net: Net) -> str:
+    target = settings.target
+    with store.staged(settings.home, target) as stage:
+        try:
+            source, received = _from_first(sources.Order(target, settings, net, stage))
+            receipt = _receipt(stage, target, source, received)
+        except IntegrityError as error:
+            if stage.parts.used:
+                raise _ResumedError(str(error)) from error
+            raise
+        stage.finish({**receipt, "received": net.received})
+    return source
 
 
 def _refuse_sandbox(settings: Settings) -> None:
@@ -85,8 +141,9 @@ def _from_first(order: Order) -> tuple[str, list[Received]]:
         received = _from_one(order, name, fetch, failures)
         if received is not None:
             return name, received
+    kept = "What had arrived is kept, and the next run goes on from there." if order.stage.resumable else _NOTHING
     raise DownloadError(
-        f"No source has {order.target}. Asked, in order: {'; '.join(failures)}. Nothing was kept. Look at the network "
+        f"No source has {order.target}. Asked, in order: {'; '.join(failures)}. {kept} Look at the network "
         "and the proxy variables, set LIBTORCH_MIRROR or LIBTORCH_INDEX_URL to servers that you can reach, or set "
         "LIBTORCH to the folder of a libtorch that you have."
     )
@@ -101,6 +158,7 @@ def _from_one(
     except (UnreachableError, AbsentError) as error:
         _log.warning("%s: %s", name, error)
         failures.append(f"{name}: {error}")
+        order.stage.resumable |= isinstance(error, UnreachableError) and order.stage.has_something
         order.stage.clear()
         return None
 

@@ -17,13 +17,15 @@ from libtorch_ffi._dataclass import dataclass
 from libtorch_ffi.provision.libtorch import Libtorch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from libtorch_ffi.provision.targets import Target
 
 NAME = ".ok"
 FILES_NAME = ".files"
-FORMAT = 1
+FORMAT = 2
+"""1 had no times in the list of files, and no digest of that list."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,23 @@ def read(home: Path, target: Target) -> Tree:
     if missing:
         return Tree(path, None, f"half-removed: {missing}", receipt)
     return Tree(path, libtorch, "installed", receipt)
+
+
+def listed(path: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield name, size and sha256 of each file that a tree's list of files names; nothing where that is no such list.
+
+    A line is ``sha256 size mtime name``, in nanoseconds; lists of format 1 have no times.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in lines:
+        digest, _, rest = line.partition(" ")
+        size, _, rest = rest.partition(" ")
+        time, _, name = rest.partition(" ")
+        if size.isdigit():
+            yield (name, int(size), digest) if name and time.isdigit() else (rest, int(size), digest)
 
 
 def _missing(path: Path, libraries: dict[str, int]) -> str:

@@ -18,6 +18,8 @@ import requests
 import urllib3.exceptions
 
 from libtorch_ffi.errors import DownloadError
+from libtorch_ffi.provision.kept import PART_FROM, blocks
+from libtorch_ffi.provision.overlap import ahead
 from libtorch_ffi.provision.progress import Silent
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from libtorch_ffi.provision.kept import Parts
     from libtorch_ffi.provision.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -247,40 +250,84 @@ class RemoteFile:
         The file's address.
     size
         Its size, asked for where it is not known.
+    parts
+        Where to write down what arrives, and to look for what had arrived.
+    sha256
+        Its published digest, so that the parts of another file at the same address are not taken for its.
     """
 
-    def __init__(self, net: Net, url: str, size: int | None = None) -> None:
+    def __init__(
+        self, net: Net, url: str, size: int | None = None, parts: Parts | None = None, sha256: str | None = None
+    ) -> None:
         self._net = net
         self._url = url
         self.name = shown(url)
         self.size = size if size is not None else net.size(url)
+        self._parts = parts
+        self._key = hashlib.sha256(f"{self.name} {self.size} {sha256}".encode()).hexdigest()[:24]
 
     def blocks(self, start: int, stop: int) -> Generator[bytes, None, None]:
-        """Yield the bytes from `start` to `stop`."""
+        """Yield the bytes from `start` to `stop`; of a long range, while the next ones arrive."""
+        if stop - start < PART_FROM:
+            return self._stream(start, stop)
+        if self._parts is None:
+            return ahead(self._stream(start, stop))
+        return ahead(self._parts.through(self._key, start, stop, self._stream))
+
+    def _stream(self, start: int, stop: int) -> Generator[bytes, None, None]:
         return self._net.stream(self._url, start, stop)
 
 
 def download(net: Net, url: str, path: Path) -> str:
-    """Write a whole file to `path`; return its sha256.
+    """Write a whole file to `path`, going on with what is there of it already; return its sha256.
 
     Raises
     ------
     UnreachableError, AbsentError
         Where it does not come whole.
     """
+    start, total = _had(net, url, path)
     for _ in range(TRIES):
-        digest = hashlib.sha256()
+        digest = _appended(net, url, path, start, total)
+        if digest is not None:
+            return digest
+        start = 0
+    raise UnreachableError(f"{shown(url)} was cut off {TRIES} times, and the server cannot go on where it stopped")
+
+
+def _had(net: Net, url: str, path: Path) -> tuple[int, int | None]:
+    """Return how much of a file is there, and how much there will be where that is known."""
+    here = path.stat().st_size if path.exists() else 0
+    if not here:
+        return 0, None
+    try:
+        total = net.size(url)
+    except NoRangesError:
+        return 0, None
+    return (here, total) if here <= total else (0, total)
+
+
+def _appended(net: Net, url: str, path: Path, start: int, total: int | None) -> str | None:
+    """Write a file's bytes from `start` on; return the sha256 of the whole, None where it has to begin again."""
+    digest = hashlib.sha256()
+    if start:
+        for block in blocks(path, 0, start):
+            digest.update(block)
+    with path.open("r+b" if start else "wb") as file:
+        file.truncate(start)
+        file.seek(start)
+        if start == total:
+            return digest.hexdigest()
         try:
-            with path.open("wb") as file, closing(net.stream(url)) as blocks:
-                for block in blocks:
+            with closing(ahead(net.stream(url, start))) as coming:
+                for block in coming:
                     digest.update(block)
                     file.write(block)
         except NoRangesError:
             # The connection was cut, and the server cannot go on where it stopped.
             _log.info("%s: cut off, and the server has no ranges; beginning again", shown(url))
-            continue
-        return digest.hexdigest()
-    raise UnreachableError(f"{shown(url)} was cut off {TRIES} times, and the server cannot go on where it stopped")
+            return None
+    return digest.hexdigest()
 
 
 def _next_block(answer: requests.Response) -> bytes:

@@ -16,6 +16,7 @@ from libtorch_ffi.errors import IntegrityError
 from libtorch_ffi.provision import catalogue, closure, index
 from libtorch_ffi.provision.archive import Archive, LocalFile
 from libtorch_ffi.provision.nar import nar_sha256
+from libtorch_ffi.provision.overlap import LARGE
 from libtorch_ffi.provision.providers import Providers
 from libtorch_ffi.provision.remote import AbsentError, NoRangesError, RemoteFile, download, shown
 from libtorch_ffi.provision.targets import release_numbers
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from libtorch_ffi.provision.targets import Target
 
 _log = logging.getLogger(__name__)
+
+DOWNLOADS: tuple[Source, ...] = ("official-wheel", "pypi", "official-zip")
+"""The sources that are servers, most verifiable first."""
 
 _OLD_ABI_UNTIL = (2, 7)
 _PLAIN_ZIP_NAMES_FROM = (2, 8)
@@ -179,9 +183,10 @@ def official_zip(order: Order) -> list[Received]:
         inside: member for name, member in archive.members.items() if _is_of_libtorch(inside := name.partition("/")[2])
     }
     paths = {member.name: inside for inside, member in members.items()}
+    order.stage.expect(sum(member.size for member in members.values()))
     with closing(archive.each(members.values())) as contents:
         for member, chunks in contents:
-            order.stage.write(paths[member.name], chunks, executable=member.executable)
+            order.stage.write(paths[member.name], chunks, executable=member.executable, large=member.size >= LARGE)
     closure.check(order.stage, order.target)
     return [Received(shown(pin.url), pin.sha256 or pin.nar_sha256, "sha256" if pin.sha256 else "nar")]
 
@@ -232,6 +237,7 @@ def _is_of_libtorch(inside: str) -> bool:
 
 
 def _download_checked(order: Order, url: str, path: Path, sha256: str | None) -> None:
+    order.stage.parts.used |= path.exists()
     with order.net.told(path.name, None):
         digest = download(order.net, url, path)
     if sha256 not in (None, digest):
@@ -272,7 +278,7 @@ def _open(order: Order, torch: _Torch, received: list[Received]) -> Wheel:
     """Open a wheel for reading members, or, where the server has no ranges, download and check it whole."""
     name = torch.url.partition("#")[0].rpartition("/")[2]
     try:
-        archive = Archive(RemoteFile(order.net, torch.url, torch.size))
+        archive = Archive(RemoteFile(order.net, torch.url, torch.size, order.stage.parts, torch.sha256))
     except NoRangesError:
         _log.warning("%s: the server has no ranges, so all of it is downloaded", shown(torch.url))
         path = order.stage.scratch(name)

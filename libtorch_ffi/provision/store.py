@@ -3,7 +3,7 @@
 Owns the layout `<home>/<version>/<platform>/<flavor>/{lib,include,share,.ok,.files}`, the lock of each target, the
 staging folder beside it, and the one rename that puts a tree in place. Never downloads and never decides what a tree
 holds. A run that is killed leaves a staging folder that nothing trusts; the next run that holds the target's lock
-removes it.
+removes it, after it has used again what verifies.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import logging
 import os
 import shutil
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from libtorch_ffi.errors import IntegrityError, StoreError
 from libtorch_ffi.provision import mark
+from libtorch_ffi.provision.kept import Parts, Pool, blocks, sha256_of
+from libtorch_ffi.provision.overlap import behind
 from libtorch_ffi.provision.settings import SOURCES
 from libtorch_ffi.provision.targets import PLATFORMS, Target
 
@@ -81,14 +84,36 @@ class Stage:
     ----------
     path
         The folder to write to.
+    pool
+        What need not be fetched again.
+
+    Attributes
+    ----------
+    entries
+        What was written, by name.
+    parts
+        Bytes of archives that have arrived.
+    resumable
+        Whether a failure should leave what had arrived to the next run.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pool: Pool) -> None:
         self.path = path
+        self.pool = pool
+        self.parts = Parts(path / _SCRATCH)
+        self.resumable = False
         self.entries: dict[str, Entry] = {}
         self._folders: set[Path] = set()
 
-    def write(self, name: str, chunks: Iterable[bytes], *, executable: bool = False, sha256: str | None = None) -> None:
+    def write(
+        self,
+        name: str,
+        chunks: Iterable[bytes],
+        *,
+        executable: bool = False,
+        sha256: str | None = None,
+        large: bool = False,
+    ) -> None:
         """Write a file, checking its digest while it is written.
 
         Parameters
@@ -101,6 +126,8 @@ class Stage:
             Whether it may be run; all other bits of its mode come from the umask.
         sha256
             The digest that it must have.
+        large
+            Whether hashing and writing should go on while the next chunk is made.
 
         Raises
         ------
@@ -108,22 +135,67 @@ class Stage:
             Where the content has another digest; the file is removed.
         """
         path = self._place(name)
-        digest, size = hashlib.sha256(), 0
-        with os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o777 if executable else 0o666), "wb"
-        ) as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                size += len(chunk)
-                file.write(chunk)
-        if sha256 not in (None, digest.hexdigest()):
+        mode = 0o777 if executable else 0o666
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            digest = _copied(chunks, file, large=large)
+            size = file.tell()
+        if sha256 not in (None, digest):
             path.unlink()
             raise IntegrityError(
-                f"{name} has the sha256 {digest.hexdigest()}, where {sha256} was published: the bytes were changed or "
+                f"{name} has the sha256 {digest}, where {sha256} was published: the bytes were changed or "
                 "damaged on their way. Nothing was kept. Run the command again; if it fails alike, set "
                 "LIBTORCH_SOURCE to another source."
             )
-        self.entries[name] = Entry(size, digest.hexdigest())
+        self.entries[name] = Entry(size, digest)
+
+    def reuse(self, name: str, size: int, sha256: str, *, executable: bool = False) -> bool:
+        """Put a file in the tree that is on this disk already, by a hard link where that can be; False if none is.
+
+        Parameters
+        ----------
+        name
+            Its path inside the tree.
+        size, sha256
+            What it must hold.
+        executable
+            Whether it may be run, where it has to be copied.
+        """
+        found = self.pool.find(name, size, sha256)
+        if found is None:
+            return False
+        path = self._place(name)
+        try:
+            if found.stat().st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, "another user's file")
+            path.hardlink_to(found)
+        except OSError:
+            self.write(name, blocks(found), executable=executable, sha256=sha256)
+        self.entries[name] = Entry(size, sha256)
+        return True
+
+    def expect(self, size: int) -> None:
+        """Refuse to begin where the disk has no room for what will be written.
+
+        Raises
+        ------
+        StoreError
+            Saying how much there is and how much is needed.
+        """
+        free = shutil.disk_usage(self.path).free
+        if free < size:
+            raise StoreError(
+                f"The disk of the cache folder has {free / 1e6:,.0f} MB free ({self.path.parent}), and "
+                f"{size / 1e6:,.0f} MB are needed. Nothing of the new libtorch was kept. Make room there, or set "
+                "LIBTORCH_HOME to a folder on a larger disk."
+            )
+
+    def own(self, name: str) -> None:
+        """Make sure that no other tree shares a file, before it is edited in place."""
+        path = self.path / name
+        if path.stat().st_nlink > 1:
+            copy = path.with_name(f"{path.name}.own")
+            shutil.copy(path, copy)
+            copy.replace(path)
 
     def scratch(self, name: str) -> Path:
         """Return where a whole archive may lie until the tree is finished."""
@@ -133,30 +205,43 @@ class Stage:
 
     def reread(self, name: str) -> None:
         """Take the digest of a file anew, after it was edited in place."""
-        with (self.path / name).open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-        self.entries[name] = Entry((self.path / name).stat().st_size, digest.hexdigest())
+        path = self.path / name
+        self.entries[name] = Entry(path.stat().st_size, sha256_of(path))
 
     def drop(self, name: str) -> None:
         """Remove a file."""
         (self.path / name).unlink()
         del self.entries[name]
 
+    @property
+    def has_something(self) -> bool:
+        """Whether bytes of an archive have arrived."""
+        return bool(self.entries) or (self.path / _SCRATCH).exists()
+
     def clear(self) -> None:
-        """Remove everything, to begin again from another source."""
-        shutil.rmtree(self.path)
+        """Begin again from another source; what was written may be of use to it, or to the next run."""
+        if self.has_something:
+            aside = self.path.with_name(f"{self.path.name}-{len(self.pool.folders)}")
+            self.path.rename(aside)
+            self.pool.folders.append(aside)
+        else:
+            shutil.rmtree(self.path)
         self.path.mkdir()
+        _take_over(self, self.pool.folders)
         self.entries.clear()
         self._folders.clear()
 
     def finish(self, receipt: dict[str, Any]) -> None:
         """Write the list of files, and `.ok` last."""
         shutil.rmtree(self.path / _SCRATCH, ignore_errors=True)
-        lines = (f"{entry.sha256} {entry.size} {name}\n" for name, entry in sorted(self.entries.items()))
-        (self.path / mark.FILES_NAME).write_text("".join(lines), encoding="utf-8")
-        (self.path / mark.NAME).write_text(json.dumps(receipt, indent=1) + "\n", encoding="utf-8")
+        lines = (
+            f"{entry.sha256} {entry.size} {(self.path / name).stat().st_mtime_ns} {name}\n"
+            for name, entry in sorted(self.entries.items())
+        )
+        listing = "".join(lines).encode()
+        (self.path / mark.FILES_NAME).write_bytes(listing)
+        stated = {**receipt, "listing": hashlib.sha256(listing).hexdigest()}
+        (self.path / mark.NAME).write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
 
     def _place(self, name: str) -> Path:
         path = self.path / name
@@ -164,6 +249,24 @@ class Stage:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._folders.add(path.parent)
         return path
+
+
+def _copied(chunks: Iterable[bytes], file: IO[bytes], *, large: bool) -> str:
+    """Write chunks to a file; return their sha256."""
+    digest = hashlib.sha256()
+
+    def take(chunk: bytes) -> None:
+        digest.update(chunk)
+        file.write(chunk)
+
+    if large:
+        with behind(take) as hand:
+            for chunk in chunks:
+                hand(chunk)
+    else:
+        for chunk in chunks:
+            take(chunk)
+    return digest.hexdigest()
 
 
 @contextmanager
@@ -209,7 +312,9 @@ def _acquire(lock: BaseFileLock, home: Path, target: Target) -> None:
 def staged(home: Path, target: Target) -> Iterator[Stage]:
     """Give a folder to write a tree to; put it in place if the block ends well, and remove it if not.
 
-    The caller holds the target's lock, so that every other staging folder of the target is a dead run's and is removed.
+    The caller holds the target's lock, so that every other staging folder of the target is a dead run's: what is of use
+    in it is used, and it is removed. An interrupt, and a failure that the stage calls resumable, leave what had arrived
+    to the next run.
 
     Raises
     ------
@@ -218,14 +323,19 @@ def staged(home: Path, target: Target) -> Iterator[Stage]:
     """
     place = target.folder(home)
     with explained(home):
-        _sweep(place)
-        stage = Stage(_beside(place, _STAGE))
+        _sweep(place, _DEBRIS)
+        dead = _beside_all(place, _STAGE)
+        stage = Stage(_beside(place, _STAGE), Pool(home, [*dead, place]))
         stage.path.mkdir(parents=True)
+        _take_over(stage, dead)
         try:
             yield stage
             _put_in_place(stage.path, place)
+        except BaseException as error:
+            if not (stage.resumable or isinstance(error, KeyboardInterrupt)):
+                _sweep_quietly(place)
+            raise
         finally:
-            shutil.rmtree(stage.path, ignore_errors=True)
             _remove_empty(home, place.parent)
 
 
@@ -254,9 +364,9 @@ def remove(home: Path, target: Target) -> int:
     if not _is_there(place):
         return 0
     with locked(home, target), explained(home):
-        freed = _size(place)
+        freed = freed_by(place)
         _set_aside(place)
-        _sweep(place)
+        _sweep(place, _STAGE, _DEBRIS)
     _remove_empty(home, place.parent)
     return freed
 
@@ -290,21 +400,37 @@ def _put_in_place(stage: Path, place: Path) -> None:
     if _is_there(place):
         _set_aside(place)
     stage.rename(place)
-    _sweep(place)
+    _sweep(place, _STAGE, _DEBRIS)
 
 
 def _set_aside(place: Path) -> None:
     place.rename(_beside(place, _DEBRIS))
 
 
-def _sweep(place: Path) -> None:
+def _take_over(stage: Stage, dead: list[Path]) -> None:
+    """Move the parts of archives that dead runs left to the stage's own."""
+    for path in (part for folder in dead for part in (folder / _SCRATCH).glob("*")):
+        (stage.path / _SCRATCH).mkdir(exist_ok=True)
+        path.rename(stage.path / _SCRATCH / path.name)
+
+
+def _sweep(place: Path, *kinds: str) -> None:
     """Remove what dead runs left beside a place; the caller holds its lock."""
-    for kind in (_STAGE, _DEBRIS):
-        for path in place.parent.glob(f".{place.name}.{kind}-*"):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    for path in (path for kind in kinds for path in _beside_all(place, kind)):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _sweep_quietly(place: Path) -> None:
+    """Remove what this run and dead ones left, as far as that can be: an error is being told already."""
+    for path in (*_beside_all(place, _STAGE), *_beside_all(place, _DEBRIS)):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _beside_all(place: Path, kind: str) -> list[Path]:
+    return sorted(place.parent.glob(f".{place.name}.{kind}-*"), reverse=True)
 
 
 def _beside(place: Path, kind: str) -> Path:
@@ -346,6 +472,13 @@ def _size(path: Path) -> int:
     if path.is_symlink() or path.is_file():
         return path.lstat().st_size
     return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(path) for name in names)
+
+
+def freed_by(path: Path) -> int:
+    """Add up the files of a folder that no other tree shares."""
+    found = [(Path(folder) / name).lstat() for folder, _, names in os.walk(path) for name in names]
+    links = Counter(about.st_ino for about in found)
+    return sum(about.st_size // links[about.st_ino] for about in found if about.st_nlink == links[about.st_ino])
 
 
 def _remove_empty(home: Path, folder: Path) -> None:

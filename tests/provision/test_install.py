@@ -222,15 +222,8 @@ def test_a_wheel_of_another_release_than_its_name_says_is_refused(world: World) 
         ensure(world.with_(version="9.9.8"))
 
 
-def _zip() -> bytes:
-    files = {f"libtorch/{name}": data for name, data in archives.headers().items()}
-    own = archives.libraries(cuda=False) | {"libgomp-1.so": archives.library("libgomp-1.so")}
-    files |= {f"libtorch/lib/{name}": data for name, data in own.items()}
-    return archives.zipped({**files, "libtorch/build-version": b"9.9.9+cpu\n", "libtorch/lib/libold.a": b"!"})
-
-
 def test_the_official_zip_is_taken_with_its_digest(world: World) -> None:
-    data = _zip()
+    data = archives.libtorch_zip()
     world.site.put("/libtorch/cpu/libtorch-shared-with-deps-9.9.9+cpu.zip", data)
     libtorch = ensure(world.with_(source="official-zip", sha256=archives.sha256(data)))
     assert libtorch.origin == "official-zip"
@@ -242,7 +235,7 @@ def test_the_official_zip_is_taken_with_its_digest(world: World) -> None:
 def test_the_official_zip_is_taken_with_the_hash_of_its_tree(
     honest: bool, world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    data = _zip()
+    data = archives.libtorch_zip()
     (tmp_path / "zip").write_bytes(data)
     nar = nar_sha256(Archive(LocalFile(tmp_path / "zip"))) if honest else "0" * 64
     world.site.put("/libtorch/cpu/pinned.zip", data)
@@ -264,7 +257,7 @@ def test_the_official_zip_is_taken_with_the_hash_of_its_tree(
 def test_a_zip_that_cannot_be_checked_is_refused(
     sha256: str | None, error: type[Exception], words: str, world: World
 ) -> None:
-    world.site.put("/libtorch/cpu/libtorch-shared-with-deps-9.9.9+cpu.zip", _zip())
+    world.site.put("/libtorch/cpu/libtorch-shared-with-deps-9.9.9+cpu.zip", archives.libtorch_zip())
     with pytest.raises(error, match=words):
         ensure(world.with_(source="official-zip", sha256=sha256))
     assert_nothing_left(world.settings.home)

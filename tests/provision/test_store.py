@@ -132,7 +132,7 @@ def test_a_run_that_is_stopped_leaves_nothing_that_is_trusted(kind: signal.Signa
     child.send_signal(kind)
     child.communicate(timeout=120)
     assert child.returncode != 0
-    assert bool(_stages(cpu_world)) is (kind is signal.SIGKILL)
+    assert _stages(cpu_world)
     assert mark.read(cpu_world.settings.home, cpu_world.settings.target).libtorch is None
     cpu_world.site.modes.clear()
     assert_verifies(ensure(cpu_world.settings).prefix)

@@ -1,0 +1,107 @@
+"""Work that goes on at the same time: bytes arrive, are inflated, and are hashed and written, each in its thread.
+
+Owns the two ways to hand chunks from thread to thread, with few of them waiting so that memory stays constant. Never
+knows what the chunks are. Sockets, zlib, hashlib and files all let other threads run while they work.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    Chunk = TypeVar("Chunk", bytes, memoryview)
+
+LARGE = 1 << 21
+"""From how many bytes on a thread is worth starting."""
+
+_WAITING = 24
+_LOOK_UP = 0.1
+
+
+def ahead(chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+    """Yield what a generator yields, while a thread takes the next ones already.
+
+    Where it is closed early the thread closes the generator as soon as that gives its next chunk; nobody waits for it.
+    """
+    box: Queue[bytes | BaseException | None] = Queue(_WAITING)
+    stop = threading.Event()
+    threading.Thread(target=_take, args=(chunks, box, stop), daemon=True).start()
+    try:
+        while (item := box.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+
+
+def _take(
+    chunks: Generator[bytes, None, None], box: Queue[bytes | BaseException | None], stop: threading.Event
+) -> None:
+    last: BaseException | None = None
+    try:
+        for chunk in chunks:
+            if not _handed(box, chunk, stop):
+                break
+    except BaseException as error:  # noqa: BLE001 (it is raised where the chunks are used)
+        last = error
+    chunks.close()
+    _handed(box, last, stop)
+
+
+def _handed(
+    box: Queue[bytes | BaseException | None], item: bytes | BaseException | None, stop: threading.Event
+) -> bool:
+    """Put an item in the box as soon as there is room; False where nobody takes any more."""
+    while not stop.is_set():
+        with suppress(Full):
+            box.put(item, timeout=_LOOK_UP)
+            return True
+    return False
+
+
+@contextmanager
+def behind(work: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None]]:
+    """Give a function that hands a chunk to a thread, which works on them in order; all is done when the block ends.
+
+    What the work raises is raised at the next chunk, or at the end of the block.
+    """
+    box: Queue[bytes | None] = Queue(_WAITING)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            while (chunk := box.get()) is not None:
+                work(chunk)
+        except BaseException as error:  # noqa: BLE001 (it is raised where the chunks come from)
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def hand(chunk: bytes | None) -> None:
+        while thread.is_alive():
+            with suppress(Full):
+                box.put(chunk, timeout=_LOOK_UP)
+                return
+        if failures:
+            raise failures[0]
+
+    try:
+        yield hand
+    except BaseException:
+        with suppress(Empty):
+            while True:
+                box.get_nowait()
+        box.put(None)
+        thread.join()
+        raise
+    hand(None)
+    thread.join()
+    if failures:
+        raise failures[0]
