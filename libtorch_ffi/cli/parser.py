@@ -59,7 +59,11 @@ def build() -> argparse.ArgumentParser:
     add = functools.partial(commands.add_parser, allow_abbrev=False)
     _add_install(add)
     _add_list(add)
+    _add_which(add)
+    _add_verify(add)
     _add_remove(add)
+    _add_prune(add)
+    _add_download(add)
     _add_config(add)
     _add_doctor(add)
     _add_demo(add)
@@ -70,6 +74,8 @@ def _add_install(add: AddParser) -> None:
     text = "Download a libtorch into the cache, unless it is there already, and print the folder that holds it."
     parser = add("install", help="get a libtorch into the cache", description=text)
     _add_target_options(parser)
+    parser.add_argument("--from", dest="bundle", metavar="DIR", help="take it from a folder that `download` wrote")
+    _add_json(parser)
     _add_verbose(parser)
     parser.set_defaults(run="cache.install")
 
@@ -78,8 +84,31 @@ def _add_list(add: AddParser) -> None:
     text = "Print each libtorch in the cache: version, flavor, platform, size and folder, parted by tabs."
     parser = add("list", help="print what the cache holds", description=text)
     _add_home(parser)
-    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    parser.add_argument("--available", action="store_true", help="print what PyTorch has published instead")
+    _add_json(parser)
     parser.set_defaults(run="cache.show")
+
+
+def _add_which(add: AddParser) -> None:
+    text = "Print the folder of the libtorch that would be used; an error where one would have to be downloaded."
+    parser = add("which", help="print the folder of the libtorch at hand", description=text)
+    _add_target_options(parser)
+    _add_json(parser)
+    parser.set_defaults(run="cache.which")
+
+
+def _add_verify(add: AddParser) -> None:
+    text = (
+        "Compare an installed libtorch with the list of its files: sizes and times, and the sha256 where those differ. "
+        "Prints what is wrong, a line each; exits with 0 where nothing is, else 6."
+    )
+    parser = add("verify", help="see whether a libtorch is as it was installed", description=text)
+    _add_target_options(parser)
+    parser.add_argument("--full", action="store_true", help="compute the sha256 of every file")
+    parser.add_argument("--repair", action="store_true", help="fetch what is damaged, and only that")
+    _add_json(parser)
+    _add_verbose(parser)
+    parser.set_defaults(run="cache.verify")
 
 
 def _add_remove(add: AddParser) -> None:
@@ -88,7 +117,29 @@ def _add_remove(add: AddParser) -> None:
     )
     parser = add("remove", help="delete a libtorch from the cache", description=text)
     _add_target_options(parser)
+    _add_json(parser)
     parser.set_defaults(run="cache.remove")
+
+
+def _add_prune(add: AddParser) -> None:
+    text = "Delete what killed installs left and libtorches that can't be used; print each, and how much that freed."
+    parser = add("prune", help="delete what can't be used from the cache", description=text)
+    _add_home(parser)
+    _add_json(parser)
+    parser.set_defaults(run="cache.prune")
+
+
+def _add_download(add: AddParser) -> None:
+    text = (
+        "Write a libtorch to a folder, as an archive and a manifest, for `install --from` on a machine without a "
+        "network; it goes through the cache. Prints the archive's path."
+    )
+    parser = add("download", help="write a libtorch to carry elsewhere", description=text)
+    parser.add_argument("folder", metavar="DIR", help="the folder to write to")
+    _add_target_options(parser)
+    _add_json(parser)
+    _add_verbose(parser)
+    parser.set_defaults(run="cache.download")
 
 
 def _add_config(add: AddParser) -> None:
@@ -124,6 +175,10 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_home(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", metavar="DIR", help="the cache folder (LIBTORCH_HOME)")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead")
 
 
 def _add_verbose(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from libtorch_ffi.provision.archive import Member
     from libtorch_ffi.provision.providers import Providers
     from libtorch_ffi.provision.remote import Net
-    from libtorch_ffi.provision.store import Stage
+    from libtorch_ffi.provision.stage import Stage
     from libtorch_ffi.provision.targets import Target
     from libtorch_ffi.provision.wheel import Wheel
 

@@ -17,6 +17,7 @@ from libtorch_ffi.provision.describe import describe, library_file
 from libtorch_ffi.provision.existence import check_exists
 from libtorch_ffi.provision.remote import AbsentError, Net, UnreachableError
 from libtorch_ffi.provision.sandbox import in_nix_sandbox
+from libtorch_ffi.provision.settings import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from libtorch_ffi.provision.progress import Progress
     from libtorch_ffi.provision.settings import Settings
     from libtorch_ffi.provision.sources import Order, Received
+    from libtorch_ffi.provision.stage import Stage
     from libtorch_ffi.provision.targets import Target
 
 _log = logging.getLogger(__name__)
@@ -57,8 +59,10 @@ def install(settings: Settings, progress: Progress | None = None) -> Libtorch:
         Where the cache folder cannot be used.
     """
     target, home = settings.target, settings.home
-    check_exists(target)
-    _refuse_sandbox(settings)
+    if settings.archive is None:
+        check_exists(target)
+    if settings.archive is None or is_address(settings.archive):
+        _refuse_sandbox(settings)
     with store.locked(home, target):
         tree = mark.read(home, target)
         if tree.libtorch is not None:
@@ -87,7 +91,7 @@ def repair(settings: Settings, progress: Progress | None = None) -> Libtorch:
     target, home = settings.target, settings.home
     with store.locked(home, target):
         source = mark.read(home, target).receipt.get("source")
-        if settings.source is None and source in sources.DOWNLOADS:
+        if settings.source is None and settings.archive is None and source in sources.DOWNLOADS:
             settings = replace(settings, source=source)
         source = _fill(settings, progress)
     return _placed(home, target, source)
@@ -163,7 +167,7 @@ def _from_one(
         return None
 
 
-def _receipt(stage: store.Stage, target: Target, source: str, received: list[Received]) -> dict[str, Any]:
+def _receipt(stage: Stage, target: Target, source: str, received: list[Received]) -> dict[str, Any]:
     """Say what was installed, after checking that it is what was asked for."""
     lib = stage.path / "lib"
     try:
@@ -176,7 +180,7 @@ def _receipt(stage: store.Stage, target: Target, source: str, received: list[Rec
     if (found.version, found.platform) != (target.version, target.platform):
         raise IntegrityError(
             f"What {source} gave is libtorch {found.version} for {found.platform}, where {target} was asked for. "
-            "Nothing was kept. Set LIBTORCH_SOURCE to another source, or ask whose index this is."
+            f"Nothing was kept. Set LIBTORCH_SOURCE to another source, or LIBTORCH_VERSION to {found.version}."
         )
     files = [path for name in found.libraries if (path := library_file(lib, name)) is not None]
     return {

@@ -22,6 +22,8 @@ DEFAULT_FLAVOR = "cpu"
 
 Source = Literal["official-wheel", "pypi", "official-zip", "torch"]
 SOURCES: tuple[Source, ...] = get_args(Source)
+ARCHIVE = "archive"
+"""The source of a tree that came out of an archive which LIBTORCH_SOURCE names."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Settings:
         ``LIBTORCH_SKIP_DOWNLOAD``, true where the variable is set at all.
     libtorch, include, lib
         ``LIBTORCH``, ``LIBTORCH_INCLUDE`` and ``LIBTORCH_LIB``: a given tree, or the two prefixes of a split one.
-    source
-        ``LIBTORCH_SOURCE``, the one source to use.
+    source, archive
+        ``LIBTORCH_SOURCE``: the one source to use, or the path or address of the one archive.
     mirror
         ``LIBTORCH_MIRROR``, in place of PyTorch's own server.
     index_url
@@ -63,6 +65,7 @@ class Settings:
     include: Path | None = None
     lib: Path | None = None
     source: Source | None = None
+    archive: str | None = None
     mirror: str | None = None
     index_url: str | None = None
     sha256: str | None = None
@@ -97,6 +100,7 @@ class Settings:
             include=_path(environ, "LIBTORCH_INCLUDE"),
             lib=_path(environ, "LIBTORCH_LIB"),
             source=_source(environ),
+            archive=_archive(environ),
             mirror=_url(environ, "LIBTORCH_MIRROR"),
             index_url=_url(environ, "LIBTORCH_INDEX_URL"),
             sha256=_sha256(environ),
@@ -207,12 +211,32 @@ def _meant_flavor(value: str) -> str | None:
 
 def _source(environ: Mapping[str, str]) -> Source | None:
     value = environ.get("LIBTORCH_SOURCE", "").strip()
-    if not value:
+    if not value or _is_archive(value):
         return None
     for source in SOURCES:
         if value == source:
             return source
-    raise SettingError(f"LIBTORCH_SOURCE is {value!r}; it is one of {', '.join(SOURCES)}.{_meant(value, SOURCES)}")
+    raise SettingError(
+        f"LIBTORCH_SOURCE is {value!r}; it is one of {', '.join(SOURCES)}, or the path or address of "
+        f"an archive (.zip, .whl).{_meant(value, SOURCES)}"
+    )
+
+
+def _archive(environ: Mapping[str, str]) -> str | None:
+    """Return the archive that LIBTORCH_SOURCE names, a path made absolute."""
+    value = environ.get("LIBTORCH_SOURCE", "").strip()
+    if not _is_archive(value):
+        return None
+    return value if is_address(value) else _expanded(value.removeprefix("file://"))
+
+
+def _is_archive(value: str) -> bool:
+    return value.endswith((".zip", ".whl")) or "/" in value
+
+
+def is_address(value: str) -> bool:
+    """Tell whether an archive is named by its address and not by its path."""
+    return value.startswith(("https://", "http://"))
 
 
 def _url(environ: Mapping[str, str], name: str) -> str | None:

@@ -10,27 +10,31 @@ from __future__ import annotations
 import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libtorch_ffi.errors import IntegrityError
+from libtorch_ffi.errors import IntegrityError, NotFoundError
 from libtorch_ffi.provision import catalogue, closure, index
 from libtorch_ffi.provision.archive import Archive, LocalFile
+from libtorch_ffi.provision.describe import describe
+from libtorch_ffi.provision.kept import sha256_of
 from libtorch_ffi.provision.nar import nar_sha256
 from libtorch_ffi.provision.overlap import LARGE
 from libtorch_ffi.provision.providers import Providers
 from libtorch_ffi.provision.remote import AbsentError, NoRangesError, RemoteFile, download, shown
+from libtorch_ffi.provision.settings import ARCHIVE, is_address
 from libtorch_ffi.provision.targets import release_numbers
+from libtorch_ffi.provision.trees import agrees
 from libtorch_ffi.provision.wheel import PYTHON_ONLY, Wheel, is_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import Any
 
     from libtorch_ffi.provision.index import Index, Listed
     from libtorch_ffi.provision.remote import Net
     from libtorch_ffi.provision.settings import Settings, Source
-    from libtorch_ffi.provision.store import Stage
+    from libtorch_ffi.provision.stage import Stage
     from libtorch_ffi.provision.targets import Target
 
 _log = logging.getLogger(__name__)
@@ -40,7 +44,7 @@ DOWNLOADS: tuple[Source, ...] = ("official-wheel", "pypi", "official-zip")
 
 _OLD_ABI_UNTIL = (2, 7)
 _PLAIN_ZIP_NAMES_FROM = (2, 8)
-_ZIP_TREES = ("include/", "share/cmake/", "build-version")
+_ZIP_TREES = ("include/", "share/cmake/", "share/licenses/", "build-version")
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,11 @@ class Received:
         return {"url": self.url, "sha256": self.sha256, "checked": self.checked}
 
 
-def in_order(settings: Settings) -> list[tuple[Source, Callable[[Order], list[Received]]]]:
+def in_order(settings: Settings) -> list[tuple[str, Callable[[Order], list[Received]]]]:
     """Return the sources to ask, most verifiable first; the one that is forced, where one is."""
-    every: list[tuple[Source, Callable[[Order], list[Received]]]] = [
+    if settings.archive is not None:
+        return [(ARCHIVE, given_archive)]
+    every: list[tuple[str, Callable[[Order], list[Received]]]] = [
         ("official-wheel", official_wheel),
         ("pypi", pypi),
         ("official-zip", official_zip),
@@ -155,20 +161,75 @@ class _Torch:
         """Write the tree from this wheel and those that it names."""
         _check_asked(order.settings.sha256, self.sha256, self.url)
         received: list[Received] = []
-        wheel = _open(order, self, received)
-        built_for = wheel.flavor()
-        target = order.target
-        if built_for != target.flavor and (target.flavor != "cpu" or target.platform.startswith("macos")):
-            raise AbsentError(f"the torch wheel {shown(self.url)} is built for {built_for}, not for {target.flavor}")
-
-        def open_listed(listed: Listed) -> Wheel:
-            sha256, record_sha256 = _digests(listed)
-            return _open(order, _Torch(listed.url, listed.size, sha256, record_sha256), received)
-
-        providers = Providers(wheel.requirements(), indexes, target.platform, open_listed)
-        take = closure.take_whole if built_for == target.flavor else closure.take_cpu
-        take(order.stage, wheel, target, providers, order.net)
+        _take(order, _open(order, self, received), indexes, received)
         return received
+
+
+def _take(order: Order, wheel: Wheel, indexes: tuple[Index, ...], received: list[Received]) -> None:
+    """Write the tree from a torch wheel and those that it names."""
+    built_for, target = wheel.flavor(), order.target
+    if built_for != target.flavor and (target.flavor != "cpu" or target.platform.startswith("macos")):
+        raise AbsentError(
+            f"the torch wheel {wheel.archive.ranges.name} is built for {built_for}, not for {target.flavor}"
+        )
+
+    def open_listed(listed: Listed) -> Wheel:
+        sha256, record_sha256 = _digests(listed)
+        return _open(order, _Torch(listed.url, listed.size, sha256, record_sha256), received)
+
+    providers = Providers(wheel.requirements(), indexes, target.platform, open_listed)
+    take = closure.take_whole if built_for == target.flavor else closure.take_cpu
+    take(order.stage, wheel, target, providers, order.net)
+
+
+def given_archive(order: Order) -> list[Received]:
+    """Take the one archive that LIBTORCH_SOURCE names, a libtorch zip or a torch wheel: a file, or on a server."""
+    where, asked = str(order.settings.archive), order.settings.sha256
+    is_wheel = where.partition("#")[0].endswith(".whl")
+    received: list[Received] = []
+    if is_wheel and is_address(where) and asked is None:
+        _take(order, _open(order, _Torch(where, None, None, None), received), (_pypi_index(order),), received)
+        return received
+    archive = Archive(LocalFile(_as_file(order, where, is_wheel=is_wheel), shown(where)))
+    received.append(Received(shown(where), asked, "sha256" if asked else "record" if is_wheel else "crc"))
+    if is_wheel:
+        _take(order, Wheel(archive), (_pypi_index(order),), received)
+    else:
+        _unpack(order, archive)
+        _check_flavor(order, where)
+    return received
+
+
+def _as_file(order: Order, where: str, *, is_wheel: bool) -> Path:
+    """Return the archive as a file whose digest is the one that was asked for, where one was."""
+    asked = order.settings.sha256
+    if not is_address(where):
+        path = Path(where)
+        if not path.is_file():
+            raise NotFoundError(
+                f"LIBTORCH_SOURCE names {where}, which is no file. Nothing was installed. Correct it, or unset it."
+            )
+        _check_digest(where, sha256_of(path) if asked else None, asked)
+        return path
+    if asked is None and not is_wheel:
+        raise IntegrityError(
+            f"LIBTORCH_SOURCE names {shown(where)}, and a zip from a server is not taken unchecked. Nothing was "
+            "downloaded. Set LIBTORCH_SHA256 to the sha256 that it must have."
+        )
+    path = order.stage.scratch(where.rpartition("/")[2])
+    _download_checked(order, where, path, asked)
+    return path
+
+
+def _check_flavor(order: Order, where: str) -> None:
+    """Refuse a zip that says, or shows by its libraries, that it is of another flavor than the one asked for."""
+    tree, asked = order.stage.path, order.target.flavor
+    found = describe(tree / "include", tree / "lib", prefix=tree, origin=ARCHIVE).flavor
+    if not agrees(asked, found):
+        raise IntegrityError(
+            f"{shown(where)} is a libtorch for {found}, where {asked} was asked for. Nothing was kept. Set "
+            f"LIBTORCH_CUDA_VERSION to {found}, or LIBTORCH_SOURCE to another archive."
+        )
 
 
 def official_zip(order: Order) -> list[Received]:
@@ -179,6 +240,12 @@ def official_zip(order: Order) -> list[Received]:
     archive = Archive(LocalFile(path, shown(pin.url)))
     if pin.sha256 is None:
         _check_tree(archive, pin)
+    _unpack(order, archive)
+    return [Received(shown(pin.url), pin.sha256 or pin.nar_sha256, "sha256" if pin.sha256 else "nar")]
+
+
+def _unpack(order: Order, archive: Archive) -> None:
+    """Write the tree from a libtorch zip."""
     members = {
         inside: member for name, member in archive.members.items() if _is_of_libtorch(inside := name.partition("/")[2])
     }
@@ -188,7 +255,6 @@ def official_zip(order: Order) -> list[Received]:
         for member, chunks in contents:
             order.stage.write(paths[member.name], chunks, executable=member.executable, large=member.size >= LARGE)
     closure.check(order.stage, order.target)
-    return [Received(shown(pin.url), pin.sha256 or pin.nar_sha256, "sha256" if pin.sha256 else "nar")]
 
 
 def _zip_to_take(order: Order) -> catalogue.ZipPin:
@@ -240,9 +306,13 @@ def _download_checked(order: Order, url: str, path: Path, sha256: str | None) ->
     order.stage.parts.used |= path.exists()
     with order.net.told(path.name, None):
         digest = download(order.net, url, path)
+    _check_digest(shown(url), digest, sha256)
+
+
+def _check_digest(name: str, digest: str | None, sha256: str | None) -> None:
     if sha256 not in (None, digest):
         raise IntegrityError(
-            f"{shown(url)} has the sha256 {digest}, where {sha256} was published: the bytes were changed or damaged on "
+            f"{name} has the sha256 {digest}, where {sha256} was published: the bytes were changed or damaged on "
             "their way. Nothing was kept. Run the command again; if it fails alike, set LIBTORCH_SOURCE to another "
             "source."
         )

@@ -127,7 +127,7 @@ def _as_asked(found: Libtorch, settings: Settings, subject: str) -> Libtorch:
             ("LIBTORCH_CUDA_VERSION", settings.flavor, found.flavor),
             ("the platform", settings.platform, found.platform),
         )
-        if asked is not None and not _agrees(asked, has)
+        if asked is not None and not agrees(asked, has)
     ]
     if not differing:
         return found
@@ -139,8 +139,8 @@ def _as_asked(found: Libtorch, settings: Settings, subject: str) -> Libtorch:
     )
 
 
-def _agrees(asked: str, has: str) -> bool:
-    """Compare, knowing that a CUDA tree may state its major version only (``cu12``) or none (``cuda``)."""
+def agrees(asked: str, has: str) -> bool:
+    """Compare, where a CUDA tree may state its major version only (``cu12``) or none (``cuda``)."""
     vague = has in ("cuda", "rocm") or (has.startswith("cu") and len(has) == len("cu12"))
     return asked == has or (vague and asked.startswith(has.removesuffix("da")))
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from command_line import Answer
 
-COMMANDS = ("install", "list", "remove", "config", "doctor", "demo")
+COMMANDS = (
+    *("install", "list", "which", "verify", "remove", "prune", "download"),
+    *("config", "doctor", "demo"),
+)
 
 
 INTERRUPTIBLE_INSTALL = """

@@ -63,7 +63,10 @@ def test_every_variable_is_told_and_none_beside() -> None:
 
 def test_every_command_and_question_is_told(ask: Callable[..., Answer]) -> None:
     commands = re.findall(r"^    ([a-z]+) ", ask("--help").out, flags=re.MULTILINE)
-    assert {"install", "list", "remove", "config", "doctor", "demo"} == set(commands)
+    assert {
+        *("install", "list", "which", "verify", "remove", "prune", "download"),
+        *("config", "doctor", "demo"),
+    } == set(commands)
     for words in (*(f"`libtorch-ffi {command}" for command in commands), *config.ANSWERS):
         assert words in README
 

@@ -18,7 +18,7 @@ import pytest
 from world import assert_nothing_left, assert_verifies
 
 from libtorch_ffi.errors import StoreError
-from libtorch_ffi.provision import ensure, installed, mark, remove, store
+from libtorch_ffi.provision import ensure, installed, mark, remove, stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,11 +143,11 @@ def test_the_stage_of_a_live_run_is_left_alone(cpu_world: World) -> None:
     cpu_world.site.modes[cpu_world.torch] = ["ok", "ok", "ok", "ok", "stalled"]
     child = _started(cpu_world)
     _until(lambda: _stages(cpu_world) and len(cpu_world.site.asked_for(cpu_world.torch)) >= 5, "no staging folder")
-    (stage,) = _stages(cpu_world)
+    (folder,) = _stages(cpu_world)
     waiting = threading.Thread(target=ensure, args=(cpu_world.settings,))
     waiting.start()
     time.sleep(0.1)
-    assert stage.exists()
+    assert folder.exists()
     assert waiting.is_alive()
     cpu_world.server.closing.set()
     assert child.communicate(timeout=120)[0].split()[-1] == "pypi"
@@ -167,14 +167,14 @@ def test_the_stage_of_a_live_run_is_left_alone(cpu_world: World) -> None:
 def test_what_the_disk_says_is_one_paragraph_and_nothing_is_kept(
     number: int, words: str, cpu_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = store.Stage.write
+    write = stage.Stage.write
 
-    def failing(self: store.Stage, name: str, *arguments: object, **others: object) -> None:
+    def failing(self: stage.Stage, name: str, *arguments: object, **others: object) -> None:
         if name.endswith("libtorch_cpu.so"):
             raise OSError(number, os.strerror(number), name)
         write(self, name, *arguments, **others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store.Stage, "write", failing)
+    monkeypatch.setattr(stage.Stage, "write", failing)
     with pytest.raises(StoreError, match=words) as caught:
         ensure(cpu_world.settings)
     assert "LIBTORCH_HOME" in str(caught.value)
