@@ -11,6 +11,7 @@
 #include "storage.h"
 #include "tensor.h"
 #include "values.h"
+#include "warnings.h"
 
 PYBIND11_MODULE(_C, module) {
     namespace py = pybind11;
@@ -26,6 +27,7 @@ PYBIND11_MODULE(_C, module) {
             ltf::set_python_error();
         }
     });
+    ltf::register_warnings();
     ltf::register_errors(module);
     ltf::register_values(module);
     ltf::register_tensor(module);

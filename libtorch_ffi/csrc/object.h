@@ -1,6 +1,7 @@
 // Owning references to Python objects and the one boundary where C++ exceptions become Python's.
 #pragma once
 
+#include <atomic>
 #include <type_traits>
 #include <utility>
 
@@ -44,15 +45,31 @@ class Ref {
 /// Turns the C++ exception in flight into a Python one. Call inside `catch (...)`, with the GIL held.
 void set_python_error() noexcept;
 
+/// Whether libtorch has warned since the last call.
+extern std::atomic<bool> warnings_wait;
+/// Issues those warnings in Python; false where a filter made one an exception, which is then set.
+bool issue_warnings() noexcept;
+
+/// Whether a call may answer what it has: no warning waits, or none became an exception.
+inline bool may_return() noexcept {
+    return C10_LIKELY(!warnings_wait.load(std::memory_order_relaxed)) || issue_warnings();
+}
+
 /// Runs `body`; an exception becomes Python's and `failure` (null, -1) is returned.
 template <class Body, class Result = std::invoke_result_t<Body>>
 Result guarded(Body&& body, Result failure = Result()) noexcept {
     try {
-        return body();
+        Result result = body();
+        if (result == failure || may_return()) {
+            return result;
+        }
+        if constexpr (std::is_same_v<Result, PyObject*>) {
+            Py_DECREF(result);
+        }
     } catch (...) {
         set_python_error();
-        return failure;
     }
+    return failure;
 }
 
 /// The same for slots that answer 0, or -1 when they have raised.
@@ -60,7 +77,7 @@ template <class Body>
 int guarded_status(Body&& body) noexcept {
     try {
         body();
-        return 0;
+        return may_return() ? 0 : -1;
     } catch (...) {
         set_python_error();
         return -1;

@@ -1,6 +1,8 @@
 // Owns the way from a vectorcall's arguments to a kernel and back.
 #include "plan.h"
 
+#include <structmember.h>
+
 #include <sstream>
 #include <string_view>
 #include <unordered_set>
@@ -143,6 +145,20 @@ std::string wrong_names(const std::vector<Parameter>& parameters, const Argument
         }
     }
     return "an argument is given twice";
+}
+
+/// As torch prints named results: one a line.
+PyObject* results_repr(PyObject* self) {
+    return guarded([&] {
+        std::string text = std::string(Py_TYPE(self)->tp_name) + "(\n";
+        const Py_ssize_t count = PyTuple_GET_SIZE(self);
+        for (Py_ssize_t i = 0; i < count; ++i) {
+            Ref value = Ref::steal(PyObject_Repr(PyTuple_GET_ITEM(self, i)));
+            text += std::string(Py_TYPE(self)->tp_members[i].name) + "=" + text_of(value.get());
+            text += i + 1 < count ? ",\n" : ")";
+        }
+        return PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+    });
 }
 
 bool refuse(std::string* reason, std::string (*say)(const Parameter&, PyObject*), const Parameter& parameter,
@@ -340,6 +356,7 @@ PyTypeObject* Plan::result_type() {
         if (result_type_ == nullptr) {
             throw PythonError();
         }
+        result_type_->tp_repr = results_repr;
     }
     return result_type_;
 }

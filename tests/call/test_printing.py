@@ -56,6 +56,8 @@ m.Size([1, 2])
 m.float32
 m.zeros(2).device
 [m.ones(2)]
+m.ones(2, 2).max(dim=0)
+m.ones(2, 2, requires_grad=True).sort()
 """.strip().splitlines()
 
 # Beside these, libtorch warns that they are in beta, or deprecated.
