@@ -6,6 +6,8 @@ to help.
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +36,18 @@ Mode = Literal[
 STALL = 20.0
 
 
+FaultKind = Literal["drop", "stall", "corrupt", "truncate"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens, once, to the answer that has a byte of a file: a reset, a silence, a wrong byte, an early end."""
+
+    kind: FaultKind
+    path: str
+    offset: int
+
+
 @dataclass(frozen=True)
 class Request:
     """What was asked of the server."""
@@ -50,6 +64,7 @@ class Site:
     modes: dict[str, list[Mode]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     sent: int = 0
+    faults: list[Fault] = field(default_factory=list)
 
     def put(self, path: str, content: bytes, kind: str = "application/octet-stream") -> None:
         """Serve `content` at `path`."""
@@ -58,6 +73,14 @@ class Site:
     def misbehave(self, path: str, mode: Mode, times: int = 1000) -> None:
         """Answer the next `times` requests for `path` in a mode."""
         self.modes[path] = [mode] * times
+
+    def fault_in(self, path: str, start: int, stop: int) -> Fault | None:
+        """Take the fault that lies in a part of a file, if any."""
+        for fault in self.faults:
+            if fault.path == path and start <= fault.offset < stop:
+                self.faults.remove(fault)
+                return fault
+        return None
 
     def asked_for(self, path: str) -> list[Request]:
         """Return the requests for a path."""
@@ -127,7 +150,25 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self._send(body, mode)
+        fault = self.site.fault_in(path, start, stop)
+        if fault is None:
+            self._send(body, mode)
+        else:
+            self._fail(body, fault.offset - start, fault.kind)
+
+    def _fail(self, body: bytes, place: int, kind: FaultKind) -> None:
+        if kind == "corrupt":
+            self._send(body[:place] + bytes([body[place] ^ 0x55]) + body[place + 1 :], "ok")
+            return
+        self._send(body[:place], "ok")
+        self.wfile.flush()
+        self.close_connection = True
+        if kind == "stall":
+            assert isinstance(self.server, Server)
+            self.server.closing.wait(STALL)
+        if kind == "drop":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
     def _send(self, body: bytes, mode: Mode) -> None:
         sent = body[: len(body) // 2] if mode in ("truncated", "stalled") else body

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 LARGE = 1 << 21
 """From how many bytes on a thread is worth starting."""
 
-_WAITING = 24
+_WAITING = 6
+"""How many chunks wait at most: of 1 MiB, where they are inflated."""
+
 _LOOK_UP = 0.1
 
 

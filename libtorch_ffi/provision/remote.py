@@ -18,7 +18,7 @@ import requests
 import urllib3.exceptions
 
 from libtorch_ffi.errors import DownloadError
-from libtorch_ffi.provision.kept import PART_FROM, blocks
+from libtorch_ffi.provision import kept
 from libtorch_ffi.provision.overlap import ahead
 from libtorch_ffi.provision.progress import Silent
 
@@ -268,7 +268,7 @@ class RemoteFile:
 
     def blocks(self, start: int, stop: int) -> Generator[bytes, None, None]:
         """Yield the bytes from `start` to `stop`; of a long range, while the next ones arrive."""
-        if stop - start < PART_FROM:
+        if stop - start < kept.PART_FROM:
             return self._stream(start, stop)
         if self._parts is None:
             return ahead(self._stream(start, stop))
@@ -311,7 +311,7 @@ def _appended(net: Net, url: str, path: Path, start: int, total: int | None) -> 
     """Write a file's bytes from `start` on; return the sha256 of the whole, None where it has to begin again."""
     digest = hashlib.sha256()
     if start:
-        for block in blocks(path, 0, start):
+        for block in kept.blocks(path, 0, start):
             digest.update(block)
     with path.open("r+b" if start else "wb") as file:
         file.truncate(start)

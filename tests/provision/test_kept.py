@@ -15,7 +15,7 @@ import pytest
 from world import assert_nothing_left, assert_verifies
 
 from libtorch_ffi.errors import DownloadError, StoreError
-from libtorch_ffi.provision import Settings, ensure, install, remote, remove, repair, verify
+from libtorch_ffi.provision import Settings, ensure, install, kept, remove, repair, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +27,8 @@ ZIP = "/libtorch/cpu/libtorch-shared-with-deps-9.9.9+cpu.zip"
 KILLED = """
 import sys
 from pathlib import Path
-from libtorch_ffi.provision import Settings, ensure, remote
-remote.PART_FROM = 1000
+from libtorch_ffi.provision import Settings, ensure, kept
+kept.PART_FROM = 1000
 home, url = sys.argv[1:]
 ensure(Settings(version="9.9.9", flavor="cpu", platform="linux-x86_64", home=Path(home), mirror=url,
                 index_url=f"{url}/simple", source="pypi", environ={}))
@@ -41,7 +41,7 @@ STALL: list[Mode] = ["ok", "ok", "ok", "ok", "stalled"]
 
 @pytest.fixture(autouse=True)
 def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "PART_FROM", 1000)
+    monkeypatch.setattr(kept, "PART_FROM", 1000)
 
 
 def _leftovers(settings: Settings) -> list[Path]:
