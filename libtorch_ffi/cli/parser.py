@@ -157,6 +157,7 @@ def _add_doctor(add: AddParser) -> None:
     )
     parser = add("doctor", help="see which libtorch would be used, and why", description=text)
     parser.add_argument("--offline", action="store_true", help="do not try to reach the sources")
+    _add_json(parser)
     parser.set_defaults(run="doctor.run")
 
 

@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from libtorch_ffi.errors import DownloadError, IntegrityError, LibtorchFFIError, NotFoundError, StoreError
-from libtorch_ffi.provision import mark, sources, store
+from libtorch_ffi.provision import driver, mark, sources, store
 from libtorch_ffi.provision.describe import describe, library_file
 from libtorch_ffi.provision.existence import check_exists
 from libtorch_ffi.provision.remote import AbsentError, Net, UnreachableError
 from libtorch_ffi.provision.sandbox import in_nix_sandbox
 from libtorch_ffi.provision.settings import is_address
+from libtorch_ffi.provision.targets import host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,15 @@ def install(settings: Settings, progress: Progress | None = None) -> Libtorch:
         if tree.path.exists():
             _log.warning("%s is %s; installing it again", tree.path, tree.verdict)
         source = _fill(settings, progress)
+    _warn_of_driver(target)
     return _placed(home, target, source)
+
+
+def _warn_of_driver(target: Target) -> None:
+    if target.platform == host_platform() and driver.cuda_of_flavor(target.flavor):
+        mismatch = driver.mismatch(target.flavor, driver.cuda_of_driver())
+        if mismatch:
+            _log.warning("%s", mismatch)
 
 
 def repair(settings: Settings, progress: Progress | None = None) -> Libtorch:

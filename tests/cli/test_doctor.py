@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from libtorch_ffi.build import toolchain
 from libtorch_ffi.cli import doctor
 from libtorch_ffi.errors import BuildError
-from libtorch_ffi.provision import Probe
+from libtorch_ffi.provision import Probe, driver
 from libtorch_ffi.provision.targets import host_platform
 
 if TYPE_CHECKING:
@@ -128,3 +129,21 @@ def test_old_abi_is_pointed_out(ask: Callable[..., Answer], tree: Path) -> None:
     use = sections(ask("doctor", "--offline").out)["would use"]
     assert use[2] == "C++17, _GLIBCXX_USE_CXX11_ABI=0"
     assert ("the C++ ABI is the old one" in use[-1]) == host_platform().startswith("linux")
+
+
+def test_driver_that_is_too_old_is_told(ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIBTORCH_CUDA_VERSION", "cu124")
+    monkeypatch.setattr(driver, "cuda_of_driver", lambda: (11, 8))
+    report = sections(ask("doctor", "--offline").out)
+    assert report["driver"] == [driver.mismatch("cu124", (11, 8))]
+    monkeypatch.setattr(driver, "cuda_of_driver", lambda: (12, 6))
+    assert "enough for cu124" in sections(ask("doctor", "--offline").out)["driver"][0]
+
+
+def test_report_as_json(ask: Callable[..., Answer], tree: Path) -> None:
+    answer = ask("doctor", "--offline", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    report = json.loads(answer.out)
+    assert list(report["sections"]) == SECTIONS
+    assert f"> cache     {tree}: installed" in report["sections"]["places, in order"]
+    assert report["exit_code"] == 0
