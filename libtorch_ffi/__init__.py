@@ -1,8 +1,8 @@
 """All of libtorch, none of torch.
 
 ``import libtorch_ffi`` opens no file and loads no library: every name is resolved when it is first asked for. Names are
-torch's. What is asked for is looked up, in this order: the modules of this package, the functions written in Python, the
-compiled core (Tensor, the dtypes, `tensor`), and the operators of libtorch's ``aten`` namespace.
+torch's. What is asked for is looked up, in this order: the modules of this package, the functions written in Python,
+the compiled core (Tensor, the dtypes, `tensor`), and the operators of libtorch's ``aten`` namespace.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ TYPE_CHECKING = False  # what type checkers take for true; importing `typing` fo
 if TYPE_CHECKING:
     from typing import Any
 
+    from libtorch_ffi import amp as amp
     from libtorch_ffi import autograd as autograd
+    from libtorch_ffi import backends as backends
+    from libtorch_ffi import cuda as cuda
     from libtorch_ffi import ops as ops
+    from libtorch_ffi import random as random
     from libtorch_ffi._C import Generator as Generator
     from libtorch_ffi._C import LinAlgError as LinAlgError
     from libtorch_ffi._C import OutOfMemoryError as OutOfMemoryError
@@ -28,7 +32,24 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("autograd", "build", "errors", "fft", "library", "linalg", "ops", "provision", "sparse", "special", "types")
+_MODULES = (
+    "__config__",
+    "amp",
+    "autograd",
+    "backends",
+    "build",
+    "cuda",
+    "errors",
+    "fft",
+    "library",
+    "linalg",
+    "ops",
+    "provision",
+    "random",
+    "sparse",
+    "special",
+    "types",
+)
 """The public modules, imported when they are named."""
 
 _HOMES = {
@@ -37,6 +58,7 @@ _HOMES = {
     "atleast_1d": "_functions",
     "atleast_2d": "_functions",
     "atleast_3d": "_functions",
+    "autocast": "amp",
     "block_diag": "_functions",
     "broadcast_shapes": "_functions",
     "broadcast_tensors": "_functions",
@@ -49,15 +71,25 @@ _HOMES = {
     "finfo": "_dtypes",
     "frombuffer": "_functions",
     "get_printoptions": "_printing",
+    "get_rng_state": "random",
+    "has_cuda": "backends",
+    "has_cudnn": "backends",
+    "has_lapack": "backends",
+    "has_mkl": "backends",
+    "has_mkldnn": "backends",
+    "has_mps": "backends",
+    "has_openmp": "backends",
     "iinfo": "_dtypes",
     "inf": "_constants",
     "inference_mode": "autograd",
+    "initial_seed": "random",
     "is_conj": "_functions",
     "is_inference": "_functions",
     "is_neg": "_functions",
     "is_storage": "_functions",
     "is_tensor": "_functions",
     "lu": "_functions",
+    "manual_seed": "random",
     "meshgrid": "_functions",
     "nan": "_constants",
     "newaxis": "_constants",
@@ -65,8 +97,10 @@ _HOMES = {
     "nonzero": "_functions",
     "norm": "_functions",
     "pi": "_constants",
+    "seed": "random",
     "set_grad_enabled": "autograd",
     "set_printoptions": "_printing",
+    "set_rng_state": "random",
     "split": "_functions",
     "stft": "_functions",
     "tensordot": "_functions",

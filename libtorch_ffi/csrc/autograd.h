@@ -5,12 +5,6 @@
 
 namespace ltf {
 
-/// How libtorch shares a node: a std::shared_ptr, from 2.12 on an intrusive one.
-using NodePointer = decltype(torch::autograd::Edge::function);
-
-/// Python's form of a node of the graph (new reference), or None.
-PyObject* wrap_node(const NodePointer& node);
-
 /// What assigning `requires_grad` means; raises where libtorch would only fail later.
 void require_grad(const at::Tensor& tensor, bool value);
 /// What assigning or deleting `grad` means; `value` is a Tensor, None, or null to delete.

@@ -10,6 +10,7 @@ namespace {
 
 PyObject* linalg_error_type = nullptr;
 PyObject* out_of_memory_error_type = nullptr;
+PyObject* out_of_memory_hooks = nullptr;
 
 /// Whether libtorch's C++ backtrace is wanted in messages, as torch asks with the same variable.
 bool shows_backtrace() {
@@ -19,6 +20,26 @@ bool shows_backtrace() {
 
 void set_from_libtorch(PyObject* type, const c10::Error& error) {
     PyErr_SetString(type, shows_backtrace() ? error.what() : error.what_without_backtrace());
+}
+
+/// Calls the functions of the module's `out_of_memory_hooks` with the error that is set, which stays set.
+void call_out_of_memory_hooks() {
+    PyObject* type = nullptr;
+    PyObject* value = nullptr;
+    PyObject* trace = nullptr;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    PyObject* hooks = PyList_AsTuple(out_of_memory_hooks);
+    for (Py_ssize_t i = 0; hooks != nullptr && i < PyTuple_GET_SIZE(hooks); ++i) {
+        PyObject* hook = PyTuple_GET_ITEM(hooks, i);
+        PyObject* result = PyObject_CallOneArg(hook, value);
+        if (result == nullptr) {
+            PyErr_WriteUnraisable(hook);
+        }
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(hooks);
+    PyErr_Restore(type, value, trace);
 }
 
 PyObject* new_runtime_error(pybind11::module_& module, const char* name, const char* doc) {
@@ -37,6 +58,8 @@ void register_errors(pybind11::module_& module) {
     linalg_error_type =
         new_runtime_error(module, "LinAlgError", "A matrix that a linear algebra operator cannot take.");
     out_of_memory_error_type = new_runtime_error(module, "OutOfMemoryError", "A device has no memory left.");
+    out_of_memory_hooks = Ref::steal(PyList_New(0)).release();
+    check_status(PyModule_AddObjectRef(module.ptr(), "out_of_memory_hooks", out_of_memory_hooks));
 }
 
 void set_python_error() noexcept {
@@ -60,6 +83,7 @@ void set_python_error() noexcept {
         set_from_libtorch(linalg_error(), error);
     } catch (const c10::OutOfMemoryError& error) {
         set_from_libtorch(out_of_memory_error(), error);
+        call_out_of_memory_hooks();
     } catch (const c10::Error& error) {
         set_from_libtorch(PyExc_RuntimeError, error);
     } catch (const std::bad_alloc&) {

@@ -1,11 +1,16 @@
 // Owns the module's beginning: what is registered, in which order.
-#include <ATen/Parallel.h>
-
 #include "autograd.h"
 #include "construct.h"
+#include "context.h"
+#include "devices.h"
+#include "engine.h"
 #include "errors.h"
+#include "function_context.h"
+#include "hooks.h"
 #include "interchange.h"
+#include "node.h"
 #include "overloads.h"
+#include "python_function.h"
 #include "random.h"
 #include "script_object.h"
 #include "storage.h"
@@ -36,8 +41,13 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_random(module);
     ltf::register_construct(module);
     ltf::register_interchange(module);
+    ltf::register_node(module);
+    ltf::register_hooks(module);
+    ltf::register_function_context(module);
+    ltf::register_python_function(module);
+    ltf::register_engine(module);
     ltf::register_autograd(module);
     ltf::register_overloads(module);
-    module.def("get_num_threads", &at::get_num_threads, "How many threads an operator uses at most.");
-    module.def("set_num_threads", &at::set_num_threads, py::arg("threads"), "Sets that number.");
+    ltf::register_context(module);
+    ltf::register_devices(module);
 }

@@ -117,4 +117,47 @@ class WithoutGil {
     PyThreadState* state_;
 };
 
+/// Holds the GIL for its lifetime, in whichever thread.
+class WithGil {
+  public:
+    WithGil() : state_(PyGILState_Ensure()) {}
+    WithGil(const WithGil&) = delete;
+    WithGil& operator=(const WithGil&) = delete;
+    ~WithGil() { PyGILState_Release(state_); }
+
+  private:
+    PyGILState_STATE state_;
+};
+
+/// Runs `body` with the GIL, for libtorch, which calls from threads that may not have it. A Python error leaves as an
+/// exception that carries it, so that libtorch can hand it from thread to thread; `set_python_error` puts it back.
+template <class Body>
+auto in_python(Body&& body) {
+    const WithGil held;
+    try {
+        return body();
+    } catch (const PythonError&) {
+        throw pybind11::error_already_set();
+    }
+}
+
+/// A reference that libtorch keeps for us: it may be dropped by any thread. Once Python has ended it is left alone.
+class Held {
+  public:
+    explicit Held(PyObject* object) : object_(Py_NewRef(object)) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() {
+        if (Py_IsInitialized() != 0) {
+            const WithGil held;
+            Py_DECREF(object_);
+        }
+    }
+
+    PyObject* get() const { return object_; }
+
+  private:
+    PyObject* object_;
+};
+
 }  // namespace ltf

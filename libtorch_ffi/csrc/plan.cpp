@@ -77,6 +77,10 @@ bool is_factory(const c10::FunctionSchema& schema) {
     return found == 4;
 }
 
+/// Operators that autograd itself runs, whatever their arguments are: a tangent is tied to a tensor, the engine may
+/// call Python from other threads.
+bool needs_autograd(const std::string& name) { return name == "_make_dual" || name == "_backward"; }
+
 /// Whether the result may share an argument's memory.
 bool may_alias(const c10::FunctionSchema& schema) {
     return !schema.returns().empty() && schema.returns()[0].alias_info() != nullptr &&
@@ -194,7 +198,7 @@ Plan::Plan(const c10::OperatorHandle& handle) : handle_(handle) {
         positional_ += argument.kwarg_only() ? 0 : 1;
         required_ += argument.default_value().has_value() ? 0 : 1;
     }
-    work_ = native ? work_of(handle) : Work::foreign;
+    work_ = native && !needs_autograd(name) ? work_of(handle) : Work::foreign;
     direct_ = native ? direct_call_of(handle) : nullptr;
     named_results_ = schema.returns().size() > 1;
     for (const c10::Argument& result : schema.returns()) {

@@ -11,6 +11,7 @@
 #include "indexing.h"
 #include "interchange.h"
 #include "methods.h"
+#include "node.h"
 #include "numbers.h"
 #include "values.h"
 
@@ -51,7 +52,7 @@ void tensor_dealloc(PyObject* self) {
 
 int tensor_traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    return 0;
+    return visit_owned(tensor_of(self), visit, arg);
 }
 
 PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
