@@ -13,12 +13,23 @@ namespace {
 /// Nested deeper than this, data is taken to contain itself.
 constexpr size_t kDeepest = 64;
 
+/// Lists are not made deeper than this: each level takes some of the C stack.
+constexpr int64_t kMostNested = 1000;
+
 bool is_nested(PyObject* object) {
     if (PyList_Check(object) != 0 || PyTuple_Check(object) != 0) {
         return true;
     }
     return PySequence_Check(object) != 0 && PyUnicode_Check(object) == 0 && PyBytes_Check(object) == 0 &&
            !is_tensor(object) && PyObject_CheckBuffer(object) == 0;
+}
+
+/// An item of a list or tuple that Python code may have changed since its length was taken.
+Ref item_of(PyObject* items, Py_ssize_t index) {
+    if (index >= PySequence_Fast_GET_SIZE(items)) {
+        raise(PyExc_RuntimeError, "the data changed while it was read");
+    }
+    return Ref::borrow(PySequence_Fast_GET_ITEM(items, index));
 }
 
 at::ScalarType default_dtype() { return c10::get_default_dtype_as_scalartype(); }
@@ -70,6 +81,9 @@ struct Survey {
         Ref items = Ref::steal(PySequence_Fast(object, "a sequence was expected"));
         const Py_ssize_t length = PySequence_Fast_GET_SIZE(items.get());
         if (depth == shape.size()) {
+            if (depth_known_) {
+                raise(PyExc_ValueError, "expected a number at dim %zu (got a %s)", depth, Py_TYPE(object)->tp_name);
+            }
             shape.push_back(length);
         }
         if (shape[depth] != length) {
@@ -77,26 +91,24 @@ struct Survey {
                   static_cast<long long>(shape[depth]), depth, length);
         }
         for (Py_ssize_t i = 0; i < length; ++i) {
-            visit(PySequence_Fast_GET_ITEM(items.get(), i), depth + 1);
+            const Ref item = item_of(items.get(), i);
+            visit(item.get(), depth + 1);
         }
     }
 
   private:
     void visit_element(PyObject* object, size_t depth) {
-        if (depth_known_ && depth != depth_) {
-            raise(PyExc_ValueError, "expected a sequence at dim %zu (got a %s)", std::min(depth, depth_),
-                  Py_TYPE(object)->tp_name);
+        if (depth != shape.size()) {
+            raise(PyExc_ValueError, "expected a sequence at dim %zu (got a %s)", depth, Py_TYPE(object)->tp_name);
         }
         depth_known_ = true;
-        depth_ = depth;
         if (!has_dtype) {
             const at::ScalarType found = dtype_of_element(object);
             dtype = dtype == at::ScalarType::Undefined ? found : c10::promoteTypes(dtype, found);
         }
     }
 
-    bool depth_known_ = false;
-    size_t depth_ = 0;
+    bool depth_known_ = false;  // an element was met: there are no more dimensions than those of the shape
 };
 
 at::Scalar read_element(PyObject* object) {
@@ -124,15 +136,21 @@ void store(float*& next, PyObject* object) {
                                               : read_element(object).to<float>();
 }
 
+/// Writes the elements in order. The shape is what the first pass found; data of another shape by now is refused, since
+/// the memory is as large as that shape.
 template <class Element>
-void fill(Element*& next, PyObject* object) {
-    if (!is_nested(object)) {
+void fill(Element*& next, PyObject* object, at::IntArrayRef shape) {
+    if (shape.empty()) {
         store(next, object);
         return;
     }
-    Ref items = Ref::steal(PySequence_Fast(object, "a sequence was expected"));
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
-        fill(next, PySequence_Fast_GET_ITEM(items.get(), i));
+    Ref items = Ref::steal(PySequence_Fast(object, "the data changed while it was read"));
+    if (PySequence_Fast_GET_SIZE(items.get()) != shape[0]) {
+        raise(PyExc_RuntimeError, "the data changed while it was read");
+    }
+    for (int64_t i = 0; i < shape[0]; ++i) {
+        const Ref item = item_of(items.get(), i);
+        fill(next, item.get(), shape.slice(1));
     }
 }
 
@@ -140,7 +158,7 @@ template <class Element>
 at::Tensor filled(PyObject* data, at::IntArrayRef shape) {
     at::Tensor tensor = at::empty(shape, c10::CppTypeToScalarType<Element>::value);
     auto* next = tensor.data_ptr<Element>();
-    fill(next, data);
+    fill(next, data, shape);
     return tensor;
 }
 
@@ -319,7 +337,14 @@ PyMethodDef tensor_definition = {
 PyObject* tensor_tolist(PyObject* self, PyObject*) {
     return guarded([&] {
         at::NoGradGuard no_grad;
-        const at::Tensor tensor = tensor_of(self).cpu().resolve_conj().resolve_neg();
+        at::Tensor tensor = tensor_of(self).cpu().resolve_conj().resolve_neg();
+        if (tensor.dim() > kMostNested) {
+            raise(PyExc_RecursionError, "a tensor of %lld dimensions makes lists nested too deep",
+                  static_cast<long long>(tensor.dim()));
+        }
+        if (tensor._is_zerotensor()) {
+            tensor = at::zeros(tensor.sizes(), tensor.options());  // it has no memory
+        }
         switch (tensor.scalar_type()) {
             case at::kBool:
                 return nested_as<bool>(tensor);

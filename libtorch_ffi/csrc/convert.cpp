@@ -59,6 +59,11 @@ std::string checked_string(PyObject* object) {
 
 bool is_sequence(PyObject* object) { return PyTuple_Check(object) != 0 || PyList_Check(object) != 0; }
 
+/// Item `index` of a list or tuple, or nothing: reading an earlier item may have run Python code that changed the list.
+Ref item_of(PyObject* sequence, Py_ssize_t index) {
+    return index < PySequence_Fast_GET_SIZE(sequence) ? Ref::borrow(PySequence_Fast_GET_ITEM(sequence, index)) : Ref();
+}
+
 /// Reads one int of a list: an int, or a 0-dim integer tensor.
 bool read_list_int(PyObject* object, int64_t& value) {
     if (read_int(object, value)) {
@@ -276,8 +281,9 @@ bool convert_list(const Parameter& parameter, PyObject* object, Match match, Cal
         }
         list.resize(static_cast<size_t>(parameter.fixed_length), value);
     } else {
-        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(object); ++i) {
-            if (!append(PySequence_Fast_GET_ITEM(object, i))) {
+        Ref item;
+        for (Py_ssize_t i = 0; (item = item_of(object, i)); ++i) {
+            if (!append(item.get())) {
                 return false;
             }
         }
@@ -290,9 +296,12 @@ bool convert_list(const Parameter& parameter, PyObject* object, Match match, Cal
 bool infer(PyObject* object, CallFacts& facts, c10::IValue& out);
 
 bool infer_sequence(PyObject* object, CallFacts& facts, c10::IValue& out) {
-    std::vector<c10::IValue> items(static_cast<size_t>(PySequence_Fast_GET_SIZE(object)));
-    for (size_t i = 0; i < items.size(); ++i) {
-        if (!infer(PySequence_Fast_GET_ITEM(object, static_cast<Py_ssize_t>(i)), facts, items[i])) {
+    const RecursionGuard guard(" while reading nested lists");
+    std::vector<c10::IValue> items;
+    Ref item;
+    for (Py_ssize_t i = 0; (item = item_of(object, i)); ++i) {
+        items.emplace_back();
+        if (!infer(item.get(), facts, items.back())) {
             return false;
         }
     }
@@ -358,6 +367,8 @@ bool convert_dict(const Parameter& parameter, PyObject* object, Match match, Cal
     PyObject* item_object = nullptr;
     Py_ssize_t position = 0;
     while (PyDict_Next(object, &position, &key_object, &item_object) != 0) {
+        const Ref held_key = Ref::borrow(key_object);
+        const Ref held_item = Ref::borrow(item_object);
         c10::IValue key;
         c10::IValue item;
         if (!parameter.key->convert(*parameter.key, key_object, match, facts, key) ||
@@ -553,6 +564,8 @@ PyObject* to_python(c10::IValue value) {
 }
 
 void CallFacts::note(const at::Tensor& tensor) {
+    constexpr c10::DispatchKeySet lazy_keys(
+        {c10::DispatchKey::Conjugate, c10::DispatchKey::Negative, c10::DispatchKey::ZeroTensor});
     const c10::TensorImpl* impl = tensor.unsafeGetTensorImpl();
     ++tensors;
     if (impl->autograd_meta() != nullptr) {
@@ -560,8 +573,10 @@ void CallFacts::note(const at::Tensor& tensor) {
         dual = dual || tensor._fw_grad(/*level=*/0).defined();
     }
     // Sparse kernels change `_values()` of a result in place, which reaches it only where ADInplaceOrView is left out
-    // as well, as Autograd's own kernels see to: below Autograd, softmax of a sparse tensor was empty.
-    const bool usual = impl->layout() == at::kStrided && !impl->is_nested();
+    // as well, as Autograd's own kernels see to: below Autograd, softmax of a sparse tensor was empty. An operator that
+    // is composed of others is found at Autograd first, and only there passes a lazy conjugation on; below, the
+    // conjugation is carried out, and what should be a view is a copy.
+    const bool usual = impl->layout() == at::kStrided && !impl->is_nested() && !impl->key_set().has_any(lazy_keys);
     unusual = unusual || !usual;
     if (impl->is_cpu() && usual) {
         elements += impl->numel();
@@ -642,11 +657,11 @@ bool read_int_list(PyObject* object, c10::SmallVectorImpl<int64_t>& values) {
     if (!is_sequence(object)) {
         return false;
     }
-    const Py_ssize_t length = PySequence_Fast_GET_SIZE(object);
-    values.reserve(static_cast<size_t>(length));
-    for (Py_ssize_t i = 0; i < length; ++i) {
+    values.reserve(static_cast<size_t>(PySequence_Fast_GET_SIZE(object)));
+    Ref item;
+    for (Py_ssize_t i = 0; (item = item_of(object, i)); ++i) {
         int64_t value = 0;
-        if (!read_list_int(PySequence_Fast_GET_ITEM(object, i), value)) {
+        if (!read_list_int(item.get(), value)) {
             return false;
         }
         values.push_back(value);

@@ -21,7 +21,7 @@ enum class Match {
 struct CallFacts {
     bool requires_grad = false;  // of an argument
     bool dual = false;           // an argument carries a forward-mode tangent
-    bool unusual = false;  // an argument is nested or not strided: kernels of such count on Autograd's going first
+    bool unusual = false;  // an argument is nested, not strided or lazily conjugated: its kernels count on Autograd's
     bool on_cpu = true;    // every tensor lies densely in the host's memory
     int tensors = 0;
     int64_t elements = 0;    // of all tensors

@@ -107,7 +107,8 @@ std::vector<TensorIndex> read_indices(PyObject* key, CallFacts& facts) {
         return indices;
     }
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(key); ++i) {
-        indices.push_back(read_index(PySequence_Fast_GET_ITEM(key, i), facts));
+        const Ref item = Ref::borrow(PySequence_Fast_GET_ITEM(key, i));  // reading it may change a list
+        indices.push_back(read_index(item.get(), facts));
     }
     return indices;
 }

@@ -101,8 +101,9 @@ int64_t element_stride(const Py_buffer& buffer, int dimension) {
 
 // Exporting
 
+/// What a reader of a buffer looks at. It holds the storage itself: the tensor may get another one (`data =`, `set_`).
 struct Exported {
-    at::Tensor tensor;
+    c10::Storage storage;
     c10::SmallVector<Py_ssize_t, 5> shape;
     c10::SmallVector<Py_ssize_t, 5> strides;
 };
@@ -157,6 +158,9 @@ void check_exportable(const at::Tensor& tensor) {
         raise(PyExc_RuntimeError,
               "Can't call numpy() on Tensor that has negative bit set. Use tensor.resolve_neg().numpy() instead.");
     }
+    if (tensor._is_zerotensor()) {
+        raise(PyExc_RuntimeError, "Cannot convert a ZeroTensor to numpy. Set force=True if you need the zero array.");
+    }
     if (format_of(tensor.scalar_type()) == nullptr) {
         raise(PyExc_TypeError, "Got unsupported ScalarType %s", c10::toString(tensor.scalar_type()));
     }
@@ -170,7 +174,8 @@ void export_buffer(PyObject* self, Py_buffer* view, int flags) {
         raise(PyExc_BufferError, "the tensor is not contiguous, and its reader knows no strides");
     }
     auto exported = std::make_unique<Exported>();
-    exported->tensor = tensor;
+    exported->storage = tensor.storage();
+    exported->storage.unsafeGetStorageImpl()->set_resizable(false);  // resizing would free what the reader looks at
     const auto bytes = static_cast<Py_ssize_t>(tensor.itemsize());
     for (int64_t i = 0; i < tensor.dim(); ++i) {
         exported->shape.push_back(static_cast<Py_ssize_t>(tensor.size(i)));
@@ -212,6 +217,7 @@ pybind11::object numpy(const pybind11::object& self, bool force) {
     at::Tensor tensor = tensor_of(self.ptr());
     if (force) {
         tensor = tensor.detach().cpu().resolve_conj().resolve_neg();
+        tensor = tensor._is_zerotensor() ? at::zeros(tensor.sizes(), tensor.options()) : tensor;
     }
     check_exportable(tensor);
     const auto handle = py::reinterpret_steal<py::object>(wrap(tensor.detach()));

@@ -20,7 +20,8 @@ enum class Work {
 };
 
 /// Lives around one kernel. Where nothing is recorded, aten's Autograd kernels do nothing but pass on, and are left
-/// out; ADInplaceOrView stays, which counts versions and ties views to their bases.
+/// out; ADInplaceOrView stays, which counts versions and ties views to their bases. What `CallFacts::unusual`
+/// says takes the long way.
 ///
 /// No Python error may be raised inside: the GIL may be gone.
 class KernelScope {

@@ -101,6 +101,15 @@ inline void check_status(int status) {
 inline PyObject* none() { return Py_NewRef(Py_None); }
 inline PyObject* boolean(bool value) { return Py_NewRef(value ? Py_True : Py_False); }
 
+/// Counts one more nested C++ call, and raises RecursionError where there are too many.
+class RecursionGuard {
+  public:
+    explicit RecursionGuard(const char* where) { check_status(Py_EnterRecursiveCall(where) == 0 ? 0 : -1); }
+    RecursionGuard(const RecursionGuard&) = delete;
+    RecursionGuard& operator=(const RecursionGuard&) = delete;
+    ~RecursionGuard() { Py_LeaveRecursiveCall(); }
+};
+
 /// Releases the GIL for its lifetime where `released` is true.
 class WithoutGil {
   public:

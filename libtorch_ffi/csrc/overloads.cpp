@@ -207,13 +207,14 @@ PyObject* call_with_out(const Packet& packet, const Arguments& arguments) {
     if (PyTuple_Check(out) == 0 && PyList_Check(out) == 0) {
         return choose(packet, packet.writing, arguments);
     }
+    const Ref items = Ref::steal(PySequence_Tuple(out));  // a list could lose them while the kernel runs
     for (Plan* plan : packet.writing) {
         Edited spread(edited.arguments());
         Py_ssize_t next = 0;
         for (const c10::Argument& argument : plan->schema().arguments()) {
-            if (argument.is_out() && next < PySequence_Fast_GET_SIZE(out)) {
+            if (argument.is_out() && next < PyTuple_GET_SIZE(items.get())) {
                 spread.add(plan->parameters()[static_cast<size_t>(&argument - plan->schema().arguments().data())].name,
-                           PySequence_Fast_GET_ITEM(out, next++));
+                           PyTuple_GET_ITEM(items.get(), next++));
             }
         }
         const Arguments final_arguments = spread.arguments();

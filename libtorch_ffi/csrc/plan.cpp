@@ -77,10 +77,6 @@ bool is_factory(const c10::FunctionSchema& schema) {
     return found == 4;
 }
 
-/// Operators that autograd itself runs, whatever their arguments are: a tangent is tied to a tensor, the engine may
-/// call Python from other threads.
-bool needs_autograd(const std::string& name) { return name == "_make_dual" || name == "_backward"; }
-
 /// Whether the result may share an argument's memory.
 bool may_alias(const c10::FunctionSchema& schema) {
     return !schema.returns().empty() && schema.returns()[0].alias_info() != nullptr &&
@@ -102,6 +98,14 @@ Work work_of(const c10::OperatorHandle& handle) {
         }
     }
     return Work::bounded;
+}
+
+/// Whether an operator's work is autograd's own, whatever its arguments are: those of forward-mode differentiation, and
+/// the engine, which may call Python from other threads.
+bool works_in_autograd(const std::string& name) {
+    static const std::unordered_set<std::string> names = {"_make_dual",      "_make_dual_copy", "_unpack_dual",
+                                                          "_fw_primal_copy", "_fw_primal",      "_backward"};
+    return names.count(name) > 0;
 }
 
 /// The parameter that a return is, by the alias annotations `(a!)`; or -1.
@@ -198,7 +202,7 @@ Plan::Plan(const c10::OperatorHandle& handle) : handle_(handle) {
         positional_ += argument.kwarg_only() ? 0 : 1;
         required_ += argument.default_value().has_value() ? 0 : 1;
     }
-    work_ = native && !needs_autograd(name) ? work_of(handle) : Work::foreign;
+    work_ = native && !works_in_autograd(name) ? work_of(handle) : Work::foreign;
     direct_ = native ? direct_call_of(handle) : nullptr;
     named_results_ = schema.returns().size() > 1;
     for (const c10::Argument& result : schema.returns()) {
@@ -313,6 +317,9 @@ PyObject* Plan::wrap_result(Call& call, size_t index, Lists lists) const {
 
 PyObject* Plan::wrap_results(Call& call, Lists lists) {
     const size_t count = returned_argument_.size();
+    if (schema().is_varret()) {
+        return to_python(c10::IValue(c10::ivalue::Tuple::create(std::move(call.stack))));
+    }
     if (call.stack.size() != count) {
         raise(PyExc_RuntimeError, "%s left %zu values where its schema says %zu", text_.c_str(), call.stack.size(),
               count);

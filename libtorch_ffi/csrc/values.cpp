@@ -67,7 +67,9 @@ PyObject* constant_reduce(PyObject* self, PyObject*) {
 
 PyMethodDef constant_methods[] = {{"__reduce__", constant_reduce, METH_NOARGS, nullptr}, {}};
 
-PyObject* dtype_itemsize(PyObject* self, void*) { return PyLong_FromSize_t(c10::elementSize(scalar_type_of(self))); }
+PyObject* dtype_itemsize(PyObject* self, void*) {
+    return guarded([&] { return PyLong_FromSize_t(c10::elementSize(scalar_type_of(self))); });
+}
 PyObject* dtype_is_floating_point(PyObject* self, void*) { return boolean(at::isFloatingType(scalar_type_of(self))); }
 PyObject* dtype_is_complex(PyObject* self, void*) { return boolean(at::isComplexType(scalar_type_of(self))); }
 PyObject* dtype_is_signed(PyObject* self, void*) {
@@ -238,8 +240,10 @@ PyTypeObject* new_device_type() {
 // Size
 
 PyObject* size_repr(PyObject* self) {
-    Ref list = Ref::steal(PySequence_List(self));
-    return PyUnicode_FromFormat("torch.Size(%R)", list.get());
+    return guarded([&] {
+        Ref list = Ref::steal(PySequence_List(self));
+        return PyUnicode_FromFormat("torch.Size(%R)", list.get());
+    });
 }
 
 PyObject* as_size(PyObject* tuple) {
