@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from libtorch_ffi.errors import DownloadError, IntegrityError
 from libtorch_ffi.provision import elf, loader
@@ -18,10 +18,9 @@ from libtorch_ffi.provision.wheel import CPU_ROOTS, PYTHON_ONLY, is_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
 
     from libtorch_ffi.provision.archive import Member
-    from libtorch_ffi.provision.providers import Providers
-    from libtorch_ffi.provision.remote import Net
     from libtorch_ffi.provision.stage import Stage
     from libtorch_ffi.provision.targets import Target
     from libtorch_ffi.provision.wheel import Wheel
@@ -41,7 +40,24 @@ _DRIVER = frozenset(("libcuda.so.1", "libnvidia-ml.so.1"))
 """What comes with NVIDIA's driver, and no wheel may hold."""
 
 
-def take_whole(stage: Stage, wheel: Wheel, target: Target, providers: Providers, net: Net) -> None:
+class Holder(Protocol):
+    """Where a library is looked for that neither the torch wheel nor the system has: `Providers`, or given files."""
+
+    def holding(self, file: str) -> Wheel | None:
+        """Return the wheel that has a library; None where none has it."""
+
+    def looked_in(self) -> list[str]:
+        """Return the names of the wheels that were looked in."""
+
+
+class Listener(Protocol):
+    """Who is told what is being received: `Net`, or nobody."""
+
+    def told(self, label: str, total: int | None) -> AbstractContextManager[None]:
+        """Tell of what arrives in the block."""
+
+
+def take_whole(stage: Stage, wheel: Wheel, target: Target, providers: Holder, net: Listener) -> None:
     """Put all libraries of a torch wheel in the tree that are not the Python package's, and what they need."""
     put(stage, net, wheel, {**_in_lib(wheel.torch_libraries()), **wheel.trees(), **wheel.licenses()})
     if target.platform.startswith("linux"):
@@ -50,7 +66,7 @@ def take_whole(stage: Stage, wheel: Wheel, target: Target, providers: Providers,
     _check_libraries(stage, target)
 
 
-def take_cpu(stage: Stage, wheel: Wheel, target: Target, providers: Providers, net: Net) -> None:
+def take_cpu(stage: Stage, wheel: Wheel, target: Target, providers: Holder, net: Listener) -> None:
     """Cut a CPU libtorch out of a torch wheel that was built for an accelerator.
 
     `libtorch.so` there needs the accelerator's library besides `libtorch_cpu.so`; its entry is turned to the latter, so
@@ -97,7 +113,7 @@ def _check_complete(stage: Stage) -> None:
             )
 
 
-def put(stage: Stage, net: Net, wheel: Wheel, members: Mapping[str, Member]) -> None:
+def put(stage: Stage, net: Listener, wheel: Wheel, members: Mapping[str, Member]) -> None:
     """Write members of a wheel to the tree, each checked against RECORD; `members` is by path in the tree."""
     paths = {member.name: path for path, member in members.items() if not _reused(stage, wheel, path, member)}
     missing = [member for member in members.values() if member.name in paths]
@@ -139,7 +155,7 @@ def _drop_python_dependents(stage: Stage) -> None:
         gone |= dependents
 
 
-def _close(stage: Stage, wheel: Wheel, providers: Providers, net: Net, *, siblings: bool) -> None:
+def _close(stage: Stage, wheel: Wheel, providers: Holder, net: Listener, *, siblings: bool) -> None:
     """Take what the tree's libraries need, until nothing is missing.
 
     With `siblings`, a wheel that has a library that is needed gives all of its libraries: cuDNN and NVRTC load parts of
@@ -174,7 +190,7 @@ def _of_system(file: str) -> bool:
 
 
 def _take_from_provider(
-    stage: Stage, providers: Providers, net: Net, file: str, needed_by: str, *, siblings: bool
+    stage: Stage, providers: Holder, net: Listener, file: str, needed_by: str, *, siblings: bool
 ) -> None:
     wheel = providers.holding(file)
     if wheel is None:

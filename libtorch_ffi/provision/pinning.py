@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_LISTS = ("official-wheels", "pypi-wheels", "official-zips")
+_LISTS = ("official-wheels", "pypi-wheels", "official-zips", "closures")
 
 
 def pin(requirement: Requirement, platform: Platform, settings: Settings) -> dict[str, str]:

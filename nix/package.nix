@@ -1,0 +1,78 @@
+# The Python package, a function of one libtorch.
+{
+  lib,
+  buildPythonPackage,
+  filelock,
+  hypothesis,
+  libtorch,
+  numpy,
+  packaging,
+  platformdirs,
+  pybind11,
+  pypi-simple,
+  pytest,
+  requests,
+  scikit-learn,
+  setuptools,
+}:
+let
+  inherit (builtins.fromTOML (builtins.readFile ../pyproject.toml)) project;
+  dependencies = [
+    filelock
+    packaging
+    platformdirs
+    pypi-simple
+    requests
+  ];
+in
+buildPythonPackage {
+  pname = project.name;
+  inherit (project) version;
+  pyproject = true;
+
+  src = import ./source.nix { inherit lib; };
+
+  build-system = [
+    setuptools
+    pybind11
+  ]
+  ++ dependencies;
+
+  inherit dependencies;
+
+  # Its setup hook names it to the build, which downloads nothing in a sandbox.
+  buildInputs = [ libtorch ];
+
+  nativeCheckInputs = [
+    hypothesis
+    numpy
+    pytest
+    scikit-learn
+    setuptools
+  ];
+
+  # CUDA flavors need a driver to compute.
+  doCheck = !libtorch.cudaSupport;
+
+  checkPhase = ''
+    runHook preCheck
+    pytest -m "not network and not slow and not nix and not reference and not compile and not cuda" -p no:cacheprovider
+    runHook postCheck
+  '';
+
+  # Importing the package loads nothing, so what does load the extension is imported too.
+  pythonImportsCheck = [
+    "libtorch_ffi"
+    "libtorch_ffi._binding"
+  ];
+
+  passthru = {
+    inherit libtorch;
+  };
+
+  meta = {
+    inherit (project) description;
+    license = lib.licenses.bsd3;
+    mainProgram = "libtorch-ffi";
+  };
+}

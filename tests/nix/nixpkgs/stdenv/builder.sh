@@ -1,0 +1,4 @@
+# shellcheck shell=bash
+# shellcheck source=/dev/null
+source "$stdenv/setup"
+genericBuild
