@@ -26,6 +26,7 @@ from libtorch_ffi import provision
 from libtorch_ffi.build import objects, process, toolchain
 from libtorch_ffi.build.flags import Flags, flags
 from libtorch_ffi.errors import BuildError
+from libtorch_ffi.provision.sandbox import in_nix_sandbox
 
 if TYPE_CHECKING:
     from setuptools.extension import Extension
@@ -72,7 +73,11 @@ class BuildExt(build_ext):
         toolchain.find_compiler()
         self.libtorch = provision.ensure()
         log.info(
-            "building against libtorch %s %s in %s", self.libtorch.version, self.libtorch.flavor, self.libtorch.prefix
+            "building against libtorch %s %s in %s%s",
+            self.libtorch.version,
+            self.libtorch.flavor,
+            self.libtorch.prefix,
+            ": a Nix sandbox, so the build's inputs gave it" if in_nix_sandbox(os.environ) else "",
         )
         self.compiler_at_hand = toolchain.find_compiler(self.libtorch.cxx_standard)
         super().run()

@@ -30,6 +30,9 @@ let
     || (config.allowUnfreePredicate or (_: false)) attrs
     || throw "Package ${attrs.pname or attrs.name} has an unfree license, refusing to evaluate.";
 
+  # Of a package with an output for development, that is the one to build with.
+  developing = package: package.dev or package;
+
   mkDerivation =
     attrs:
     assert allowed attrs;
@@ -45,10 +48,14 @@ let
           ];
           stdenv = environment;
           HOST_PATH = host.path;
+          nativeBuildInputs = map developing (attrs.nativeBuildInputs or [ ]);
+          buildInputs = map developing (attrs.buildInputs or [ ]);
         }
         // builtins.removeAttrs attrs [
+          "buildInputs"
           "env"
           "meta"
+          "nativeBuildInputs"
           "passthru"
         ]
         // (attrs.env or { })

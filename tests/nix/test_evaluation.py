@@ -1,0 +1,132 @@
+"""What the flake has, on every system: evaluated, and nothing built."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from flakes import ROOT
+
+from libtorch_ffi.provision import catalogue
+
+if TYPE_CHECKING:
+    from flakes import Flake
+
+EXPRESSIONS = sorted(path for path in ROOT.rglob("*.nix") if not any(part.startswith(".") for part in path.parts))
+SYSTEMS = {
+    "x86_64-linux": "linux-x86_64",
+    "aarch64-linux": "linux-aarch64",
+    "aarch64-darwin": "macos-arm64",
+}
+FLAVORS = {
+    "x86_64-linux": {"cpu", "cu118", "cu121", "cu124"},
+    "aarch64-linux": {"cpu", "cu124"},
+    "aarch64-darwin": {"cpu"},
+}
+
+
+@pytest.mark.skipif(shutil.which("nix-instantiate") is None, reason="Nix is not installed")
+@pytest.mark.parametrize("path", EXPRESSIONS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_parses(path: object) -> None:
+    answer = subprocess.run(["nix-instantiate", "--parse", str(path)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_every_output_of_every_system_evaluates(flake: Flake) -> None:
+    answer = flake.on("flake show", "--json")
+    assert answer.returncode == 0, answer.stderr
+    shown = json.loads(answer.stdout)
+    assert set(shown) == {
+        "apps",
+        "checks",
+        "devShells",
+        "formatter",
+        "legacyPackages",
+        "overlays",
+        "packages",
+    }
+    for system, flavors in FLAVORS.items():
+        named = {f"{prefix}{flavor}" for prefix in ("libtorch-", "libtorch-ffi-") for flavor in flavors}
+        assert set(shown["packages"][system]) == {*named, "default", "libtorch-ffi"}
+        assert set(shown["devShells"][system]) == {*flavors, "default"}
+        assert set(shown["checks"][system]) == {"cmake", "libtorch-cpu", "libtorch-ffi", "pkg-config"}
+
+
+def test_the_flake_checks(flake: Flake) -> None:
+    answer = flake.on("flake check", "--no-build")
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_all_that_the_catalogue_pins_is_reachable(flake: Flake, system: str) -> None:
+    apply = "builtins.mapAttrs (_: builtins.mapAttrs (_: libtorch: libtorch.drvPath))"
+    answer = flake.on("eval", "--json", "--apply", apply, output=f"legacyPackages.{system}.libtorchVersions")
+    assert answer.returncode == 0, answer.stderr
+    pinned = json.loads(answer.stdout)
+    table = json.loads(catalogue.FILE.read_text())
+    indexes = {
+        (entry["version"], entry["index"]) for entry in table["official-wheels"] if entry["platform"] == SYSTEMS[system]
+    }
+    expected = {
+        (version, flavor)
+        for version, release in catalogue.releases().items()
+        for flavor in release.flavors_of(SYSTEMS[system])
+        if (version, flavor) in indexes
+    }
+    assert {(version, flavor) for version, flavors in pinned.items() for flavor in flavors} == expected
+    assert ("2.6.0", "cpu") in expected
+
+
+@pytest.mark.parametrize("flavor", ["cu118", "cu121", "cu124"])
+def test_the_wheels_of_nvidia_are_inputs_of_a_cuda_flavor(flake: Flake, flavor: str) -> None:
+    answer = flake.on("show-derivation", output=f"libtorch-{flavor}")
+    assert answer.returncode == 0, answer.stderr
+    [derivation] = json.loads(answer.stdout).values()
+    inputs = " ".join(derivation["inputDrvs"])
+    for project in ("cublas", "cuda_cupti", "cuda_nvrtc", "cuda_runtime", "cudnn", "cufft", "curand", "nccl", "nvtx"):
+        assert f"nvidia_{project}_" in inputs
+    assert f"torch-2.5.0+{flavor}-" in inputs
+
+
+def test_cuda_flavors_are_not_free_and_say_so(flake: Flake) -> None:
+    licenses = "package: map (license: license.free or true) package.meta.license"
+    for flavor, expected in (("cpu", [True]), ("cu118", [True, False])):
+        answer = flake.on("eval", "--json", "--apply", licenses, output=f"libtorch-{flavor}")
+        assert json.loads(answer.stdout) == expected, answer.stderr
+
+
+def test_a_nixpkgs_that_allows_only_free_software_refuses_cuda(flake: Flake) -> None:
+    pkgs = f"import {flake.nixpkgs} {{ overlays = [ (import {flake.source}/nix/overlay.nix) ]; }}"
+    free = flake.nix("eval", "--impure", "--raw", "--expr", f"({pkgs}).libtorch-ffi-cpu.drvPath")
+    assert free.returncode == 0, free.stderr
+    refused = flake.nix("eval", "--impure", "--raw", "--expr", f"({pkgs}).libtorch-ffi-cu118.drvPath")
+    assert refused.returncode != 0
+    assert "unfree" in refused.stderr
+
+
+def test_every_python_has_the_package(flake: Flake) -> None:
+    pkgs = f"import {flake.nixpkgs} {{ overlays = [ (import {flake.source}/nix/overlay.nix) ]; }}"
+    answer = flake.nix("eval", "--impure", "--raw", "--expr", f"({pkgs}).python3Packages.libtorch-ffi.name")
+    assert answer.stdout.startswith("libtorch-ffi-"), answer.stderr
+
+
+def test_a_flavor_that_is_not_pinned_is_refused_with_those_that_are(flake: Flake) -> None:
+    pins = (
+        f'import {flake.source}/nix/catalogue.nix {{ lib = import {flake.nixpkgs}/lib.nix; system = "x86_64-linux"; }}'
+    )
+    answer = flake.nix("eval", "--impure", "--expr", f'({pins}).pin "2.5.0" "cu999"')
+    assert answer.returncode != 0
+    assert "no libtorch 2.5.0 cu999 for linux-x86_64 is pinned" in answer.stderr
+    assert "cpu, cu118, cu121, cu124" in answer.stderr
+
+
+def test_without_flakes_the_same_derivations_are_made(flake: Flake) -> None:
+    arguments = ["--arg", "nixpkgs", str(flake.nixpkgs), "-A", "libtorch-ffi-cpu"]
+    words = ["nix-instantiate", "--option", "build-users-group", "", *arguments, str(flake.source)]
+    made = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    answer = flake.on("eval", "--raw", output="packages.x86_64-linux.libtorch-ffi-cpu.drvPath")
+    assert answer.stdout == made.stdout.strip().partition("!")[0]
