@@ -27,7 +27,9 @@ PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 FOLDERS = ("nix", "tests", "libtorch_ffi", "tools", "benchmarks")
 MADE = shutil.ignore_patterns("__pycache__", "*.so", "_built.json", "_ops.pyi", "ops.pyi", "__init__.pyi")
 _SYSTEM_PATHS = ("/bin", "/usr", "/lib", "/lib64", "/sbin", "/etc/alternatives", "/etc/ld.so.cache")
-_TRIVIAL = 'derivation {{ name = "probe-{}"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo >$out" ]; }}'
+_TRIVIAL = """
+derivation {{ name = "probe-{}"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo >$out" ]; }}
+"""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """What is known of PyTorch's releases: which exist, and the digests that their archives must have.
 
 Owns the reading of `catalogue.json`, the one table that Nix reads as well. Never opens a socket and never changes the
-table. A pin states its origin: `url` and `sha256` as PyTorch's own index or nixpkgs published them, `record_sha256` of
-a wheel whose every byte was checked against its published digest.
+table; run as a program it gives way to `libtorch_ffi.provision.updating`, which does both. A pin states its origin:
+`url` and `sha256` as PyTorch's own index or nixpkgs published them, `record_sha256` of a wheel whose every byte was
+checked against its published digest.
 """
 
 from __future__ import annotations
@@ -146,3 +147,11 @@ def zips(target: Target) -> list[ZipPin]:
     ]
     entries.sort(key=lambda entry: "cxx11-abi" not in entry["url"])
     return [ZipPin(entry["url"], entry["sha256"], entry["nar_sha256"]) for entry in entries]
+
+
+if __name__ == "__main__":
+    import sys
+
+    from libtorch_ffi.provision import updating
+
+    sys.exit(updating.main(sys.argv[1:]))

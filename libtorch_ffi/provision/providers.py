@@ -51,7 +51,7 @@ class Providers:
         open_wheel: Callable[[Listed], Wheel],
     ) -> None:
         self._indexes = indexes
-        self._environment = _environment(platform)
+        self._environment = environment(platform)
         self._platform = platform
         self._open_wheel = open_wheel
         self._pending = self._applicable(requirements, ())
@@ -107,7 +107,7 @@ class Providers:
         return requirement.marker is None or requirement.marker.evaluate({**self._environment, "extra": extra})
 
 
-def _environment(platform: Platform) -> dict[str, str]:
+def environment(platform: Platform) -> dict[str, str]:
     """Return the markers' variables for a platform, on the Python whose wheels are taken."""
     system, _, machine = platform.partition("-")
     return {

@@ -1,4 +1,4 @@
-"""Builds in Nix's sandbox: the real extension against real libtorch bytes, and how a build ends that lacks something."""
+"""Builds in Nix's sandbox: the real extension on real libtorch bytes, and how a build ends that lacks something."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ cat >"$out/bin/pytest" <<SCRIPT
 #!/bin/bash
 exec "$out/bin/python3" "$out/bin/.pytest.py" "\$@"
 SCRIPT
-echo 'import sys, pytest; sys.exit(pytest.console_main())' >"$out/bin/.pytest.py"
+echo 'import sys, pytest; sys.exit(pytest.main())' >"$out/bin/.pytest.py"
 chmod +x "$out/bin/python3" "$out/bin/pytest"
 ln -s python3 "$out/bin/python"
 # shellcheck disable=SC2016
