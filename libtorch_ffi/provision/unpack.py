@@ -20,8 +20,9 @@ from libtorch_ffi.errors import IntegrityError, LibtorchFFIError
 from libtorch_ffi.provision import closure
 from libtorch_ffi.provision.archive import Archive, LocalFile
 from libtorch_ffi.provision.describe import describe
+from libtorch_ffi.provision.kept import Pool
 from libtorch_ffi.provision.settings import check_platform
-from libtorch_ffi.provision.store import Stage
+from libtorch_ffi.provision.stage import Stage
 from libtorch_ffi.provision.targets import Target
 from libtorch_ffi.provision.wheel import Wheel
 
@@ -81,7 +82,7 @@ def unpack(target: Target, torch: Path, others: Iterable[Path], output: Path) ->
         Where a library is needed that none of the wheels has.
     """
     output.mkdir(parents=True, exist_ok=True)
-    stage = Stage(output)
+    stage = Stage(output, Pool(output, []))
     wheel = Wheel(Archive(LocalFile(torch)))
     built_for = wheel.flavor()
     if target.flavor not in (built_for, "cpu"):
