@@ -47,6 +47,7 @@ let
             "${environment}/builder.sh"
           ];
           stdenv = environment;
+          outputs = [ "out" ];
           HOST_PATH = host.path;
           nativeBuildInputs = map developing (attrs.nativeBuildInputs or [ ]);
           buildInputs = map developing (attrs.buildInputs or [ ]);
