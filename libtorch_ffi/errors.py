@@ -41,5 +41,9 @@ class BuildError(LibtorchFFIError):
     """The extension cannot be compiled here."""
 
 
+class LibraryError(LibtorchFFIError, OSError):
+    """A library of operators cannot be loaded."""
+
+
 class LoadError(LibtorchFFIError, ImportError):
     """The compiled extension cannot be loaded into this process."""

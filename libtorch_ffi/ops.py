@@ -7,7 +7,7 @@ and ``ops.<namespace>.<operator>.<overload>`` one overload (``default`` where it
 from __future__ import annotations
 
 from libtorch_ffi._binding import core
-from libtorch_ffi.library import Namespace, load_library
+from libtorch_ffi.library import Namespace, load_library, namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ __all__ = ["Namespace", "load_library"]
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(f"module 'libtorch_ffi.ops' has no attribute {name!r}")
-    namespace = Namespace(name)
-    globals()[name] = namespace
-    return namespace
+    found = namespace(name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -27,6 +27,7 @@ EXIT_CODES = {
     "StoreError": 7,
     "BuildError": 8,
     "LoadError": 9,
+    "LibraryError": 10,
 }
 """Exit code by class of error; any other error of ours is 1, and a command line that can't be read is 2."""
 

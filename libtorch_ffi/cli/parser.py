@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EPILOG = """\
 exit codes: 0 done; 1 another error; 2 a bad option or variable; 3 no such libtorch exists; 4 none found; 5 a download
 failed; 6 what came failed a check; 7 the cache folder can't be used; 8 the extension can't be compiled; 9 it can't be
-loaded; 130 interrupted; 141 nobody read the answer.
+loaded; 10 a library of operators can't be loaded; 130 interrupted; 141 nobody read the answer.
 
 The environment chooses the libtorch (LIBTORCH_VERSION, LIBTORCH_CUDA_VERSION, LIBTORCH_HOME, LIBTORCH, …; the README
 has the table); options of a command come before it.
@@ -66,6 +66,7 @@ def build() -> argparse.ArgumentParser:
     _add_download(add)
     _add_config(add)
     _add_doctor(add)
+    _add_ops(add)
     _add_demo(add)
     return parser
 
@@ -159,6 +160,21 @@ def _add_doctor(add: AddParser) -> None:
     parser.add_argument("--offline", action="store_true", help="do not try to reach the sources")
     _add_json(parser)
     parser.set_defaults(run="doctor.run")
+
+
+def _add_ops(add: AddParser) -> None:
+    text = (
+        "Print the schema of each overload of the operators named; without a name, the namespaces of libtorch's "
+        "operators, each with its numbers of operators and overloads, parted by tabs."
+    )
+    parser = add("ops", help="see libtorch's operators and their schemas", description=text)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="softmax, aten::softmax, aten::softmax.int")
+    parser.add_argument("--namespace", metavar="NS", help="look in this namespace; without a name, print its operators")
+    parser.add_argument(
+        "--load", action="append", default=[], metavar="LIBRARY", help="a library with operators to load first"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON array instead")
+    parser.set_defaults(run="ops.run")
 
 
 def _add_demo(add: AddParser) -> None:

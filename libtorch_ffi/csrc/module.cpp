@@ -8,6 +8,7 @@
 #include "function_context.h"
 #include "hooks.h"
 #include "interchange.h"
+#include "library.h"
 #include "node.h"
 #include "overloads.h"
 #include "python_function.h"
@@ -50,4 +51,5 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_overloads(module);
     ltf::register_context(module);
     ltf::register_devices(module);
+    ltf::register_library(module);
 }

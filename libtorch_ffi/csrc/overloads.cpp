@@ -284,6 +284,14 @@ PyObject* operator_repr(PyObject* self) {
 }
 PyObject* operator_name(PyObject* self, void*) { return Py_NewRef(reinterpret_cast<OperatorObject*>(self)->name); }
 PyObject* operator_schema(PyObject* self, void*) { return PyUnicode_FromString(plan_of(self).text().c_str()); }
+/// What `inspect.signature` asks for. The Python side reads schemas; `face` says which conventions are added to them.
+PyObject* signature_for(PyObject* self, const char* face) {
+    return guarded([&] {
+        Ref module = Ref::steal(PyImport_ImportModule("libtorch_ffi.stubs.runtime"));
+        return PyObject_CallMethod(module.get(), "signature", "Os", self, face);
+    });
+}
+PyObject* operator_signature(PyObject* self, void*) { return signature_for(self, "overload"); }
 PyObject* operator_unsupported(PyObject* self, void*) {
     const Parameter* parameter = plan_of(self).unsupported();
     return parameter == nullptr ? none() : Py_NewRef(parameter->name);
@@ -299,6 +307,7 @@ void operator_dealloc(PyObject* self) {
 PyGetSetDef operator_properties[] = {
     {"__name__", operator_name, nullptr, nullptr, nullptr},
     {"__doc__", operator_schema, nullptr, nullptr, nullptr},
+    {"__signature__", operator_signature, nullptr, nullptr, nullptr},
     {"schema", operator_schema, nullptr, "The schema, as libtorch writes it.", nullptr},
     {"unsupported_argument", operator_unsupported, nullptr, "An argument that no Python value can be, or None.",
      nullptr},
@@ -334,6 +343,16 @@ PyObject* packet_name(PyObject* self, void*) {
 PyObject* packet_doc(PyObject* self, void*) {
     return guarded([&] { return PyUnicode_FromString(documentation(packet_of(self)).c_str()); });
 }
+PyObject* packet_signature(PyObject* self, void*) {
+    switch (reinterpret_cast<PacketObject*>(self)->style) {
+        case Style::function:
+            return signature_for(self, "function");
+        case Style::method:
+            return signature_for(self, "method");
+        default:
+            return signature_for(self, "packet");
+    }
+}
 PyObject* packet_overloads(PyObject* self, PyObject*) {
     return PyDict_Keys(reinterpret_cast<PacketObject*>(self)->dict);
 }
@@ -362,6 +381,8 @@ void packet_dealloc(PyObject* self) {
 PyGetSetDef packet_properties[] = {{"__name__", packet_name, nullptr, nullptr, nullptr},
                                    {"__qualname__", packet_name, nullptr, nullptr, nullptr},
                                    {"__doc__", packet_doc, nullptr, nullptr, nullptr},
+                                   {"__dict__", PyObject_GenericGetDict, nullptr, nullptr, nullptr},
+                                   {"__signature__", packet_signature, nullptr, nullptr, nullptr},
                                    {}};
 PyMethodDef packet_methods[] = {{"overloads", packet_overloads, METH_NOARGS, "The names of the overloads."}, {}};
 PyMemberDef packet_members[] = {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("install", "list", "which", "verify", "remove", "prune", "download"),
-    *("config", "doctor", "demo"),
+    *("config", "doctor", "ops", "demo"),
 )
 
 

@@ -14,7 +14,15 @@ from libtorch_ffi.stubs import surface
 TREE = ast.parse(surface.BY_HAND.read_text(encoding="utf-8"))
 CLASSES = {one.name: one for one in TREE.body if isinstance(one, ast.ClassDef)}
 UNSAID = {
-    *("__doc__", "__module__", "__weakref__", "_pybind11_conduit_v1_", "__vectorcalloffset__"),
+    *(
+        "__doc__",
+        "__module__",
+        "__dict__",
+        "__weakref__",
+        "__signature__",
+        "_pybind11_conduit_v1_",
+        "__vectorcalloffset__",
+    ),
     *("__repr__", "__str__", "__reduce__", "__getattribute__", "__get__", "__init__", "__new__"),
     *("__eq__", "__ne__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__"),  # one slot makes all of them
     *("__slotnames__",),  # pickling leaves it there
