@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from contextlib import closing
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from libtorch_ffi.errors import IntegrityError
@@ -244,6 +244,7 @@ def _inflate_errors() -> type[Exception]:
     return error
 
 
+@cache
 def _fastest() -> Any:  # noqa: ANN401 (a module)
     """Return what inflates fastest here: isal takes half the time of zlib, where its package is installed."""
     try:

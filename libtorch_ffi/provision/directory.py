@@ -233,7 +233,9 @@ def _safe(name: str) -> str:
     parts = name.split("/")
     if "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts) or ":" in parts[0]:
         raise ValueError(f"its member {name!r} would be unpacked outside of its folder")
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in name):
+    if not name.isprintable() and any(
+        unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in name
+    ):
         raise ValueError(f"its member {name!r} has a character in its name that cannot be seen")
     if len(name.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
         raise ValueError(f"its member {name[:60]!r}… has a name that is too long for a file system")
