@@ -10,7 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 
-class TensorMethods:
+class _OfType(type):
+    def __getattr__(cls, name: str) -> Any:  # noqa: ANN401 - anything indeed
+        raise NotImplementedError(name)
+
+
+class TensorMethods(metaclass=_OfType):
     """The methods of Tensor that are operators."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - anything indeed

@@ -7,11 +7,11 @@ operator out. What is registered stays until the process ends; nothing here take
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, overload
 
 from libtorch_ffi._binding import core
 from libtorch_ffi.errors import LibraryError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Literal, TypeVar
@@ -209,7 +209,13 @@ def define(qualname: str, schema: str) -> None:
     Library(name_space, "FRAGMENT").define(name + schema)
 
 
-def impl(qualname: str, types: str | Sequence[str], func: Function | None = None) -> Callable[[Function], Function]:
+@overload
+def impl(qualname: str, types: str | Sequence[str], func: Callable[..., Any]) -> None: ...
+@overload
+def impl(qualname: str, types: str | Sequence[str]) -> Callable[[Function], Function]: ...
+def impl(
+    qualname: str, types: str | Sequence[str], func: Function | None = None
+) -> Callable[[Function], Function] | None:
     """Make a Python function the kernel of an operator for types of devices; a decorator where it is not given.
 
     Parameters
@@ -233,9 +239,10 @@ def impl(qualname: str, types: str | Sequence[str], func: Function | None = None
             library.impl(name, function, _KEYS[one])
         return function
 
-    if func is not None:
-        register(func)
-    return register
+    if func is None:
+        return register
+    register(func)
+    return None
 
 
 def _parted(qualname: str) -> tuple[str, str]:

@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from custom_operators import SOURCE, compile_library, running_libtorch
 
 from libtorch_ffi import ops
 from libtorch_ffi.errors import LibraryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.compile
 
@@ -80,7 +83,8 @@ for call in (lambda: ops.tested.refused(lt.zeros(2)), lambda: ops.tested.scaled(
 """
     assert run(code, library) == (
         "ValueError refused: expected 7 dimensions, got 1\n"
-        "TypeError tested::scaled(): no overload takes these arguments (str). The overloads, and why each was refused:\n"
+        "TypeError tested::scaled(): no overload takes these arguments (str). "
+        "The overloads, and why each was refused:\n"
         "AttributeError libtorch has no operator tested::missing\n"
     )
 
@@ -134,7 +138,9 @@ def test_stubs_can_include_them(library: Path, tmp_path: Path) -> None:
 
 
 def test_a_library_for_another_libtorch_says_so(tmp_path: Path) -> None:
-    source = "namespace c10 { void a_function_of_another_release(); }\nvoid f() { c10::a_function_of_another_release(); }"
+    source = (
+        "namespace c10 { void a_function_of_another_release(); }\nvoid f() { c10::a_function_of_another_release(); }"
+    )
     library = compile_library(tmp_path, source, "foreign")
     with pytest.raises(LibraryError, match=r"(?s)a_function_of_another_release.*libtorch-ffi config --cxxflags"):
         ops.load_library(library)
@@ -159,6 +165,6 @@ def test_what_is_no_library_is_refused_in_words(tmp_path: Path, name: str, text:
 
 
 def test_a_bare_name_is_the_loader_s_to_find() -> None:
-    with pytest.raises(LibraryError, match="knows no library libnosuchlibrary.so"):
+    with pytest.raises(LibraryError, match=r"knows no library libnosuchlibrary\.so"):
         ops.load_library("libnosuchlibrary.so")
     assert not os.path.lexists("libnosuchlibrary.so")
