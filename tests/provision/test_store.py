@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from world import World
 
 INSTALL = """
+import signal
 import sys
 from pathlib import Path
 from libtorch_ffi.provision import Settings, ensure, remote
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
 remote.READ_TIMEOUT = 30.0
 home, url = sys.argv[1:]
 print("started", flush=True)

@@ -26,9 +26,13 @@ UNSAID = {
     *("__repr__", "__str__", "__reduce__", "__getattribute__", "__get__", "__init__", "__new__"),
     *("__eq__", "__ne__", "__hash__", "__lt__", "__le__", "__gt__", "__ge__"),  # one slot makes all of them
     *("__slotnames__",),  # pickling leaves it there
-    *("__delitem__", "__rmatmul__"),  # made of the slot of another, and of no use
+    *("__delitem__", "__rmatmul__", "__delattr__"),  # made of the slot of another, and of no use
 }
 """Attributes of a type that its stub need not have: every object has them, or CPython made them of something else."""
+
+
+UNSAID_OF = {"FunctionCtx": {"_forward_cls", "dirty_tensors", "non_differentiable", "to_save"}}
+"""Attributes that are there for `libtorch_ffi.autograd.function` alone, by class."""
 
 
 def declared(statements: list[ast.stmt]) -> set[str]:
@@ -43,15 +47,15 @@ def test_every_name_of_the_core_is_declared() -> None:
 
 
 def test_every_declared_name_is_there() -> None:
-    aliases = {"_Number", "_Index", "_DType", "_Device", "_dtype", "_device", "_layout", "_memory_format"}
+    aliases = {name for name in declared(TREE.body) if name.startswith("_")}
     assert declared(TREE.body) - aliases - set(dir(core)) == set()
 
 
 def test_declared_constants_are_of_the_declared_type() -> None:
     constants = surface.constants()
     for statement in TREE.body:
-        if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.annotation) != "TypeAlias":
-            assert constants[ast.unparse(statement.target)] == ast.unparse(statement.annotation)
+        if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) in constants:
+            assert constants.pop(ast.unparse(statement.target)) == ast.unparse(statement.annotation)
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
@@ -64,5 +68,5 @@ def test_attributes_of_classes(name: str) -> None:
         for attribute, value in attributes.items()
         if not isinstance(value, FunctionType | _Borrowed | core.OverloadMethod | property | classmethod | staticmethod)
     }
-    assert compiled - UNSAID - written == set()
-    assert written - set(dir(getattr(core, name))) == set()
+    assert compiled - UNSAID - UNSAID_OF.get(name, set()) - written == set()
+    assert written - {"__getattr__"} - set(dir(getattr(core, name))) == set()  # it stands for names that vary
