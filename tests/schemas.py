@@ -1,7 +1,7 @@
 """Schemas of operators, read from their text.
 
-Owns the parsing of what `Operator.schema` says, so that the tests can go through every operator of whatever libtorch they
-run on without torch. Never calls an operator.
+Owns the parsing of what `Operator.schema` says, so that the tests can go through every operator of whatever libtorch
+they run on without torch. Never calls an operator.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-import libtorch_ffi as lt
 import numpy as np
 import pytest
+
+import libtorch_ffi as lt
 from libtorch_ffi._binding import core
 
 

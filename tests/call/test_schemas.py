@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-import libtorch_ffi as lt
 import pytest
-from libtorch_ffi._binding import core
-
 from schemas import Schema, all_schemas, parse
+
+import libtorch_ffi as lt
+from libtorch_ffi._binding import core
 
 _WRAPPED = re.compile(
     r"(?:Tensor|Scalar|SymInt|SymBool|\.\.\.|int|float|bool|complex|str|ScalarType|Layout|Device|MemoryFormat|QScheme|Generator|Storage"
@@ -43,7 +43,7 @@ def test_every_return_has_a_wrapper() -> None:
 def test_every_overload_refuses_no_value_without_a_reason() -> None:
     """A call with an argument that nobody knows names the schema and the argument, whatever the operator."""
     for schema in all_schemas():
-        with pytest.raises(TypeError, match="no such argument|has no argument|missing|takes"):
+        with pytest.raises(TypeError, match=r"no such argument|has no argument|missing|takes"):
             schema.operator(no_such_argument=object())
 
 
@@ -62,7 +62,10 @@ def test_every_overload_refuses_no_value_without_a_reason() -> None:
             "aten::max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)",
             ("max", "dim", ["self", "dim", "keepdim"], ("Tensor", "Tensor")),
         ),
-        ("aten::_f(Tensor self, *, str reduce=\"a, b\", int[2] x=[1, 1]) -> ()", ("_f", "default", ["self", "reduce", "x"], ())),
+        (
+            'aten::_f(Tensor self, *, str reduce="a, b", int[2] x=[1, 1]) -> ()',
+            ("_f", "default", ["self", "reduce", "x"], ()),
+        ),
     ],
 )
 def test_the_parser_of_schemas(text: str, expected: tuple[str, str, list[str], tuple[str, ...]]) -> None:
@@ -78,7 +81,18 @@ def _kinds(schema: Schema) -> set[str]:
 def test_the_kinds_of_arguments_are_many() -> None:
     """The walk meets the rare types too, so that it proves something about them."""
     kinds = set().union(*map(_kinds, all_schemas()))
-    rare = {"Any", "Storage", "Stream", "Generator", "Tensor?[]", "Tensor[][]", "Scalar[]", "bool[]", "float[]", "str[]"}
+    rare = {
+        "Any",
+        "Storage",
+        "Stream",
+        "Generator",
+        "Tensor?[]",
+        "Tensor[][]",
+        "Scalar[]",
+        "bool[]",
+        "float[]",
+        "str[]",
+    }
     assert rare <= kinds
 
 

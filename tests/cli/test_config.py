@@ -28,7 +28,7 @@ def test_prefix(ask: Callable[..., Answer], tree: Path) -> None:
     assert (answer.code, answer.out, answer.err) == (0, f"{tree}\n", "")
 
 
-def test_version(ask: Callable[..., Answer], tree: Path) -> None:  # noqa: ARG001 - it has to be in the cache
+def test_version(ask: Callable[..., Answer], tree: Path) -> None:
     answer = ask("config", "--version")
     assert (answer.code, answer.out, answer.err) == (0, "2.5.0\n", "")
 
