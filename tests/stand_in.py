@@ -78,7 +78,7 @@ def _library(lib: Path, name: str, source: str, flags: list[str]) -> None:
 def make_project(folder: Path) -> Path:
     """Copy the project with a small extension in place of its own, and no build product."""
     ignored = shutil.ignore_patterns(
-        "__pycache__", "*.so", "*.dylib", "_built.json", "_ops.pyi", "ops.pyi", "__init__.pyi", "csrc"
+        "__pycache__", "*.so", "*.dylib", "_built.json", "[!_]*.pyi", "__init__.pyi", "_ops.pyi", "csrc"
     )
     shutil.copytree(ROOT / "libtorch_ffi", folder / "libtorch_ffi", ignore=ignored)
     for path in ROOT.glob("*.*"):

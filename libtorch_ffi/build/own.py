@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PACKAGE = "libtorch_ffi"
-STUBS = ("__init__.pyi", "_ops.pyi", "ops.pyi")
-"""What `libtorch_ffi.stubs` writes."""
+BY_HAND = "_C.pyi"
+"""The one stub that is committed; the others are what `libtorch_ffi.stubs` writes."""
 
 
 class BuildOwn(BuildExt):
@@ -77,8 +77,7 @@ class BuildOwn(BuildExt):
 
     def _beside(self) -> list[Path]:
         """Return what goes beside the extension."""
-        stubs = (self._record().with_name(name) for name in STUBS)
-        return [self._record(), *(path for path in stubs if path.is_file())]
+        return [self._record(), *_stubs(self._record().parent)]
 
     def _write_stubs(self) -> None:
         """Ask the extension for its operators, in a process of its own: it is not to be loaded into the build's.
@@ -87,8 +86,8 @@ class BuildOwn(BuildExt):
         """
         extension = self.get_ext_fullpath(f"{PACKAGE}._C")
         folder = self._record().parent
-        for stale in (Path(where, name) for where in self._packages() for name in STUBS):
-            stale.unlink(missing_ok=True)
+        for stale in (path for where in self._packages() for path in _stubs(where)):
+            stale.unlink()
         words = ["-m", f"{PACKAGE}.stubs", "--extension", extension, "--output", str(folder)]
         answer = process.run([sys.executable, *words])
         if answer.returncode != 0:
@@ -110,3 +109,8 @@ class BuildOwn(BuildExt):
             shutil.copytree(pybind11.get_include(), staged)
             staged.rename(copy)
         return copy
+
+
+def _stubs(folder: Path) -> list[Path]:
+    """Return the stubs in a folder that were written for it."""
+    return sorted(path for path in folder.glob("*.pyi") if path.name != BY_HAND)

@@ -1,4 +1,4 @@
-"""The three files, as text.
+"""The files, as text.
 
 Owns their form. `libtorch_ffi.stubs.surface` says what goes into them, `libtorch_ffi.stubs.signatures` how an
 operator is called.
@@ -40,6 +40,7 @@ def all_files() -> dict[str, str]:
         "_ops.pyi": functions_and_methods(operators.get("aten", {})),
         "ops.pyi": namespaces(operators),
         "__init__.pyi": package(),
+        **{f"{name}.pyi": prefixed(name, names, operators["aten"]) for name, names in surface.prefixed().items()},
     }
 
 
@@ -95,6 +96,18 @@ def namespaces(operators: dict[str, dict[str, list[Schema]]]) -> str:
             "def __getattr__(name: _str) -> _Any: ...  # the namespace of a library that is loaded later\n",
         )
     )
+
+
+def prefixed(module: str, names: dict[str, str], aten: dict[str, list[Schema]]) -> str:
+    """Return the stub of a module such as ``linalg``."""
+    results = Results()
+    functions = "".join(
+        text
+        for name, operator in names.items()
+        for text in _definitions(name, of_packet(aten[operator], FUNCTION, results))
+    )
+    errors = "from libtorch_ffi._C import LinAlgError as LinAlgError\n" if module == "linalg" else ""
+    return NOTICE.format(f"The functions of libtorch_ffi.{module}.") + HEADER + errors + results.text() + functions
 
 
 def package() -> str:

@@ -44,6 +44,22 @@ def modules() -> list[str]:
     return sorted(libtorch_ffi._MODULES)  # noqa: SLF001 - the package's own table
 
 
+def prefixed() -> dict[str, dict[str, str]]:
+    """Return the modules whose functions are operators with a prefix: by module, name and operator.
+
+    ``linalg``, for one: ``norm`` is ``linalg_norm``.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name in modules():
+        module = getattr(libtorch_ffi, name)
+        if getattr(vars(module).get("__getattr__"), "__module__", "") == "libtorch_ffi._namespace":
+            values = {one: getattr(module, one) for one in dir(module)}
+            found[name] = {
+                one: value.__name__ for one, value in values.items() if isinstance(value, core.OverloadPacket)
+            }
+    return found
+
+
 def homes() -> dict[str, str]:
     """Return the public names that a module of the package defines, and which."""
     return dict(sorted(libtorch_ffi._HOMES.items()))  # noqa: SLF001 - the package's own table

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Checker = Callable[[Path, Path], Iterator[tuple[str, int, str]]]
 
-FILES = ("__init__.pyi", "_ops.pyi", "ops.pyi")
+FILES = ("__init__.pyi", "_ops.pyi", "fft.pyi", "linalg.pyi", "ops.pyi", "sparse.pyi", "special.pyi")
 RIGHT = """\
 import libtorch_ffi as lt
 
@@ -45,6 +45,7 @@ listed: list[lt.Tensor] = lt.ops.aten.chunk(x, 2)
 x = lt.ops.aten.add.Tensor(x, x, alpha=2)
 schema: str = lt.ops.aten.add.Tensor.schema
 length: int = x.shape[0]
+x = lt.linalg.svd(x, full_matrices=False).S + lt.fft.rfft(x).abs()
 x = x.random_(0, 4).uniform_(to=2.0)
 lt.ops.a_library_that_is_loaded_later.operator(x)
 """
@@ -62,6 +63,8 @@ x.softmax(dim=1.5)
 x.softmax(1, diim=1)
 x.shape.length
 lt.max(x, 1).value
+lt.linalg.svdd(x)
+lt.fft.rfft(x, n="2")
 number: int = lt.add(x, 1)
 lt.ops.aten.addd(x, x)
 lt.ops.aten.add.Tensorr(x, x)
