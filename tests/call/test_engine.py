@@ -212,3 +212,45 @@ def test_deep_reentrance() -> None:
     x.register_hook(descend)
     x.sum().backward()
     assert len(depth) == 100
+
+
+@alone
+def test_a_process_ends_while_the_graph_lives() -> None:
+    """Nodes, hooks and contexts in Python may outlive it."""
+
+    class Twice(autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            return gradient * 2
+
+    x = leaf()
+    y = Twice.apply(x)
+    x.register_hook(lambda gradient: gradient)
+    y.register_hook(lambda gradient: gradient)
+    y.grad_fn.register_hook(lambda given, received: None)
+    x.register_post_accumulate_grad_hook(lambda parameter: None)
+    with autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+        z = y.exp().sum()
+    z.backward(retain_graph=True)
+    vars(sys)["kept"] = [x, y, z, y.grad_fn]
+    core.push_saved_tensor_hooks(lambda t: t, lambda t: t)
+
+
+@alone
+def test_a_backward_in_a_forked_process() -> None:
+    import os
+
+    leaf().exp().sum().backward()
+    child = os.fork()
+    if child == 0:
+        x = leaf()
+        calls: list[Any] = []
+        x.register_hook(calls.append)
+        (x * x).sum().backward()
+        os._exit(0 if len(calls) == 1 and x.grad.tolist() == [2, 4, 6] else 1)
+    assert os.waitpid(child, 0)[1] == 0
