@@ -66,14 +66,7 @@ Ref item_of(PyObject* sequence, Py_ssize_t index) {
 
 /// Reads one int of a list: an int, or a 0-dim integer tensor.
 bool read_list_int(PyObject* object, int64_t& value) {
-    if (read_int(object, value)) {
-        return true;
-    }
-    if (!stands_for_number(object) || !at::isIntegralType(tensor_of(object).scalar_type(), /*includeBool=*/false)) {
-        return false;
-    }
-    value = tensor_of(object).item<int64_t>();
-    return true;
+    return read_int(object, value) || read_int_tensor(object, value);
 }
 
 // Converters, one a schema type.
@@ -666,6 +659,14 @@ bool read_int_list(PyObject* object, c10::SmallVectorImpl<int64_t>& values) {
         }
         values.push_back(value);
     }
+    return true;
+}
+
+bool read_int_tensor(PyObject* object, int64_t& value) {
+    if (!stands_for_number(object) || !at::isIntegralType(tensor_of(object).scalar_type(), /*includeBool=*/false)) {
+        return false;
+    }
+    value = tensor_of(object).item<int64_t>();
     return true;
 }
 

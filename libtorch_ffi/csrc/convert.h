@@ -44,6 +44,7 @@ struct Parameter {
     bool has_default = false;
     bool written = false;                      // out= or in place
     bool takes_numbers = false;                // a Tensor that may be given as a number
+    bool none_is_default = false;              // a list that is empty by default: None leaves it out, as in torch
     int fixed_length = 0;                      // N of int[N]: one number stands for N
     c10::IValue fallback;                      // the default
     c10::TypePtr type;                         // of the value, without Optional
@@ -64,6 +65,8 @@ PyObject* to_python(c10::IValue value);
 bool read_scalar(PyObject* object, at::Scalar& scalar);
 /// Reads an int or an object that has `__index__`, but no bool and no tensor; raises where it does not fit 64 bits.
 bool read_int(PyObject* object, int64_t& value);
+/// Reads the int in a 0-dim tensor of ints.
+bool read_int_tensor(PyObject* object, int64_t& value);
 bool read_double(PyObject* object, double& value);
 bool read_bool(PyObject* object, bool& value);
 /// Reads a sequence of ints.

@@ -37,7 +37,7 @@ PyObject* untyped_storage(const at::Tensor& self) { return pybind11::cast(self.s
 
 int64_t dimension(PyObject* object, const char* function) {
     int64_t index = 0;
-    if (!read_int(object, index)) {
+    if (!read_int(object, index) && !read_int_tensor(object, index)) {
         raise(PyExc_TypeError, "%s(): argument 'dim' must be int, not %s", function, Py_TYPE(object)->tp_name);
     }
     return index;

@@ -39,6 +39,7 @@ struct Packet {
     std::vector<Plan*> functional;
     std::vector<Plan*> writing;  // overloads with out= arguments
     bool factory = false;
+    bool own_dtype = false;    // of torch's functions: there is a default dtype, and None means it
     bool packs_ints = false;   // x.view(2, -1): one int list is the only argument given by position
     bool packs_first = false;  // and no overload takes a number in its place, as squeeze(0) does
 
@@ -61,6 +62,7 @@ PyTypeObject* method_type = nullptr;
 
 PyObject* out_name = nullptr;
 PyObject* requires_grad_name = nullptr;
+PyObject* dtype_name = nullptr;
 
 /// The packet of an object; its overloads are looked up when they are first asked for, as most methods never are.
 Packet& packet_of(PyObject* self);
@@ -197,7 +199,14 @@ PyObject* choose(const Packet& packet, const std::vector<Plan*>& candidates, con
     raise_no_match(packet.name, candidates, arguments);
 }
 
-/// torch's `out=`: one tensor, or a tuple for the out arguments in their order.
+/// Whether an overload writes to one list of tensors, and not to a tensor for each result.
+bool writes_list(const Plan& plan) {
+    const auto& arguments = plan.schema().arguments();
+    return std::any_of(arguments.begin(), arguments.end(),
+                       [](const auto& a) { return a.is_out() && a.type()->kind() == c10::TypeKind::ListType; });
+}
+
+/// torch's `out=`: one tensor, a list where the schema has one, or a tuple for the out arguments in their order.
 PyObject* call_with_out(const Packet& packet, const Arguments& arguments) {
     Edited edited(arguments);
     PyObject* out = edited.take(out_name);
@@ -209,6 +218,12 @@ PyObject* call_with_out(const Packet& packet, const Arguments& arguments) {
     }
     const Ref items = Ref::steal(PySequence_Tuple(out));  // a list could lose them while the kernel runs
     for (Plan* plan : packet.writing) {
+        if (writes_list(*plan)) {
+            if (PyObject* result = call_first({plan}, arguments, Match::lenient, packet.lists()); result != nullptr) {
+                return result;
+            }
+            continue;
+        }
         Edited spread(edited.arguments());
         Py_ssize_t next = 0;
         for (const c10::Argument& argument : plan->schema().arguments()) {
@@ -228,27 +243,42 @@ PyObject* call_with_out(const Packet& packet, const Arguments& arguments) {
 /// torch's `requires_grad=` of a factory: the new tensor is a leaf that gathers gradients.
 PyObject* call_factory(const Packet& packet, const Arguments& arguments) {
     Edited edited(arguments);
-    const bool requires_grad = PyObject_IsTrue(edited.take(requires_grad_name)) == 1;
+    const int requires_grad = PyObject_IsTrue(edited.take(requires_grad_name));
+    check_status(requires_grad);
     Ref result = Ref::steal(choose(packet, packet.functional, edited.arguments()));
-    if (requires_grad && is_tensor(result.get())) {
+    if (requires_grad == 1 && is_tensor(result.get())) {
         tensor_of(result.get()).set_requires_grad(true);
     }
     return result.release();
+}
+
+PyObject* call_with_keywords(const Packet& packet, const Arguments& arguments) {
+    if (packet.factory && has_keyword(arguments, requires_grad_name)) {
+        return call_factory(packet, arguments);
+    }
+    if (has_keyword(arguments, out_name)) {
+        return call_with_out(packet, arguments);
+    }
+    return choose(packet, packet.functional, arguments);
+}
+
+/// torch's functions with a default dtype of their own (`randint`, `randperm`) take None for it; the operators take
+/// None for the default floating one.
+PyObject* call_without_dtype(const Packet& packet, const Arguments& arguments) {
+    Edited edited(arguments);
+    PyObject* dtype = edited.take(dtype_name);
+    return call_with_keywords(packet, dtype == Py_None ? edited.arguments() : arguments);
 }
 
 PyObject* call_packet(PyObject* self, PyObject* const* values, size_t flags, PyObject* names) noexcept {
     return guarded([&] {
         const Packet& packet = packet_of(self);
         const Arguments arguments{values, PyVectorcall_NARGS(flags), names};
-        if (names != nullptr) {
-            if (packet.factory && has_keyword(arguments, requires_grad_name)) {
-                return call_factory(packet, arguments);
-            }
-            if (has_keyword(arguments, out_name)) {
-                return call_with_out(packet, arguments);
-            }
+        if (names == nullptr) {
+            return choose(packet, packet.functional, arguments);
         }
-        return choose(packet, packet.functional, arguments);
+        const bool knows_dtype = packet.own_dtype && has_keyword(arguments, dtype_name);
+        return knows_dtype ? call_without_dtype(packet, arguments) : call_with_keywords(packet, arguments);
     });
 }
 
@@ -450,6 +480,20 @@ bool takes_self(const Plan& plan) {
            arguments[0].type()->kind() == c10::TypeKind::TensorType;
 }
 
+/// Whether a factory's dtype is another than the default floating one.
+bool has_own_dtype(const Plan& plan) {
+    const auto& parameters = plan.parameters();
+    return plan.is_factory() && std::any_of(parameters.begin(), parameters.end(), [](const Parameter& p) {
+               return p.type->kind() == c10::TypeKind::ScalarTypeType && !p.fallback.isNone() && p.has_default;
+           });
+}
+
+/// Whether torch's functions leave an overload out: those of arithmetic that take a number as such and write to `out=`.
+/// They are stricter about the dtype of `out=` than the overloads that take the number as a tensor.
+bool only_by_exact_name(const Plan& plan) {
+    return plan.schema().overload_name() == "Scalar_out" && plan.parameters()[0].takes_numbers;
+}
+
 void look_up(PacketObject& self) {
     auto packet = std::make_unique<Packet>();
     packet->name = pybind11::handle(self.name).cast<std::string>();
@@ -460,8 +504,11 @@ void look_up(PacketObject& self) {
         if (self.style == Style::method && !takes_self(*plan)) {
             continue;
         }
-        (writes_out(*plan) ? packet->writing : packet->functional).push_back(plan);
+        if (self.style == Style::ops || !only_by_exact_name(*plan)) {
+            (writes_out(*plan) ? packet->writing : packet->functional).push_back(plan);
+        }
         packet->factory = packet->factory || plan->is_factory();
+        packet->own_dtype = packet->own_dtype || (self.style != Style::ops && has_own_dtype(*plan));
         packet->packs_ints = packet->packs_ints || packs_ints(*plan, packet->receivers());
         takes_numbers = takes_numbers || takes_number(*plan, packet->receivers());
         const std::string& overload = plan->schema().overload_name();
@@ -518,6 +565,7 @@ void register_overloads(pybind11::module_& module) {
     namespace py = pybind11;
     out_name = Ref::steal(PyUnicode_InternFromString("out")).release();
     requires_grad_name = Ref::steal(PyUnicode_InternFromString("requires_grad")).release();
+    dtype_name = Ref::steal(PyUnicode_InternFromString("dtype")).release();
     operator_type = new_operator_type();
     packet_type = new_packet_type("libtorch_ffi.OverloadPacket", false);
     method_type = new_packet_type("libtorch_ffi.OverloadMethod", true);

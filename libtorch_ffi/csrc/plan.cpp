@@ -65,6 +65,8 @@ Parameter make_parameter(const c10::Argument& argument, bool numbers) {
     parameter.written = argument.alias_info() != nullptr && argument.alias_info()->isWrite();
     parameter.takes_numbers = numbers && !parameter.written;
     parameter.fixed_length = argument.N().value_or(0);
+    parameter.none_is_default =
+        !parameter.optional && parameter.fallback.isIntList() && parameter.fallback.toIntVector().empty();
     return parameter;
 }
 
@@ -204,6 +206,7 @@ Plan::Plan(const c10::OperatorHandle& handle) : handle_(handle) {
     }
     work_ = native && !works_in_autograd(name) ? work_of(handle) : Work::foreign;
     direct_ = native ? direct_call_of(handle) : nullptr;
+    changes_list_ = native && name.rfind("_foreach_", 0) == 0 && schema.returns().empty();
     named_results_ = schema.returns().size() > 1;
     for (const c10::Argument& result : schema.returns()) {
         returned_argument_.push_back(returned_argument(schema, result));
@@ -222,14 +225,15 @@ const Parameter* Plan::unsupported() const {
 
 PyObject* Plan::find(const Arguments& arguments, size_t index, Py_ssize_t& used) const {
     const Parameter& parameter = parameters_[index];
+    const auto given = [&](PyObject* value) { return value == Py_None && parameter.none_is_default ? nullptr : value; };
     if (static_cast<Py_ssize_t>(index) < arguments.positional) {
-        return arguments.values[index];
+        return given(arguments.values[index]);
     }
     for (Py_ssize_t i = 0; i < arguments.keywords(); ++i) {
         PyObject* name = arguments.keyword_name(i);
         if (same_name(name, parameter.name) || (parameter.alias != nullptr && same_name(name, parameter.alias))) {
             ++used;
-            return arguments.keyword_value(i);
+            return given(arguments.keyword_value(i));
         }
     }
     return nullptr;
@@ -328,7 +332,7 @@ PyObject* Plan::wrap_results(Call& call, Lists lists) {
         return wrap_result(call, 0, lists);
     }
     if (count == 0) {
-        return none();
+        return changes_list_ && lists == Lists::tuple ? Py_NewRef(call.given[0]) : none();
     }
     Ref results = Ref::steal(new_results());
     for (size_t i = 0; i < count; ++i) {

@@ -94,6 +94,7 @@ class Plan {
     size_t positional_ = 0;
     size_t required_ = 0;
     bool named_results_ = false;
+    bool changes_list_ = false;  // torch's function answers the list that was changed, the operator nothing
     bool factory_ = false;
     Work work_ = Work::foreign;
     PyTypeObject* result_type_ = nullptr;
