@@ -96,6 +96,7 @@ def test_the_kinds_of_arguments_are_many() -> None:
     assert rare <= kinds
 
 
+@pytest.mark.filterwarnings("ignore:.*quantized tensor creation functions")  # deprecated, and said once a process
 def test_returns_of_each_kind_are_wrapped() -> None:
     """One real call for each kind of return."""
     x = lt.arange(6.0).reshape(2, 3)
