@@ -70,6 +70,7 @@ _HOMES = {
     "enable_grad": "autograd",
     "finfo": "_dtypes",
     "frombuffer": "_functions",
+    "from_dlpack": "_dlpack",
     "get_printoptions": "_printing",
     "get_rng_state": "random",
     "has_cuda": "backends",

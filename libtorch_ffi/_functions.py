@@ -99,7 +99,8 @@ def asarray(
     Parameters
     ----------
     obj
-        A tensor, an object with the buffer protocol (an array), a number, or nested sequences of numbers.
+        A tensor, an array (an object with the buffer protocol, DLPack or NumPy's ``__array__``), a number, or nested
+        sequences of numbers.
     dtype, device
         What the tensor is to have; by default what the data has.
     copy
@@ -134,6 +135,8 @@ def _over_memory(obj: object, dtype: DType | None, *, must_share: bool) -> Tenso
         return frombuffer(obj, dtype=core.get_default_dtype() if dtype is None else dtype)
     if _has_memory(obj):
         return core.from_numpy(obj)
+    if hasattr(type(obj), "__dlpack__") or hasattr(type(obj), "__array__") or type(obj).__name__ == "PyCapsule":
+        return core.as_tensor(obj)
     if must_share:
         raise ValueError("can't alias arbitrary sequence into a tensor: leave copy=False out to let it be copied")
     return core.tensor(obj, dtype=dtype)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from libtorch_ffi._C import Tensor
+    from libtorch_ffi._dlpack import DLDeviceType
     from libtorch_ffi.types import Device, DType, Number
 
 
@@ -38,6 +39,8 @@ def complete(tensor_type: type[Tensor]) -> None:
     """Add the methods below to the type."""
     for method in _METHODS:
         setattr(tensor_type, method.__name__, method)
+    for name, getter in _PROPERTIES.items():
+        setattr(tensor_type, name, property(getter))
     tensor_type.__array_priority__ = 1000  # above NumPy's arrays: array + tensor asks the tensor first
 
 
@@ -91,11 +94,73 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray[Any, Any]:
 
 
 def __array__(self: Tensor, dtype: np.typing.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:  # noqa: N807
-    """Return a NumPy array; what NumPy's functions call."""
+    """Return a NumPy array; what NumPy's functions call.
+
+    Raises
+    ------
+    ValueError
+        If `copy` is False, and another dtype is asked for.
+    """
     array: np.ndarray[Any, Any] = core.to_numpy(self, False)
     if dtype is not None and array.dtype != dtype:
+        if copy is False:
+            raise ValueError(f"can't make an array of dtype {dtype} of a tensor of {self.dtype} without a copy")
         return array.astype(dtype)
     return array.copy() if copy else array
+
+
+def __dlpack__(  # noqa: N807
+    self: Tensor,
+    *,
+    stream: int | None = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[int, int] | None = None,
+    copy: bool | None = None,
+) -> object:
+    """Return a DLPack capsule over this tensor's memory, for another library to consume once.
+
+    Parameters
+    ----------
+    stream
+        On a CUDA device, the consumer's stream by its address, which waits for the work that makes the tensor; 1 or
+        None for the default stream, -1 for no waiting. On the CPU, None or -1.
+    max_version
+        The newest version that the consumer reads; a capsule without a version is made where that is none, or older
+        than 1.0.
+    dl_device
+        Where the memory is to lie, as ``(type, index)``: on the tensor's own device, or ``(1, 0)`` for the CPU.
+    copy
+        True for a copy, False for an error where one is needed.
+
+    Raises
+    ------
+    BufferError
+        If the memory cannot be exported: it requires grad, is not strided, has a dtype or device that DLPack lacks.
+    """
+    from libtorch_ffi import _dlpack
+
+    return _dlpack.export(self, stream, max_version, dl_device, copy)
+
+
+def __dlpack_device__(self: Tensor) -> tuple[DLDeviceType, int]:  # noqa: N807
+    """Return the device as DLPack's type and index.
+
+    Raises
+    ------
+    BufferError
+        If DLPack has no such device.
+    """
+    from libtorch_ffi import _dlpack
+
+    kind, index = core.dlpack_device(self)
+    return _dlpack.DLDeviceType(kind), index
+
+
+def _cuda_array_interface(self: Tensor) -> dict[str, Any]:
+    """Return the description of a CUDA tensor's memory that Numba and CuPy read; it is no attribute elsewhere."""
+    from libtorch_ffi import _dlpack
+
+    return _dlpack.cuda_array_interface(self)
 
 
 def __array_wrap__(  # noqa: N807
@@ -271,6 +336,8 @@ _METHODS: list[Callable[..., Any] | _Borrowed] = [
     __array_wrap__,
     __copy__,
     __deepcopy__,
+    __dlpack__,
+    __dlpack_device__,
     __format__,
     __reduce_ex__,
     __reversed__,
@@ -287,3 +354,5 @@ _METHODS: list[Callable[..., Any] | _Borrowed] = [
     where,
     *map(_Borrowed, ("nonzero", "norm", "stft", "unique", "unique_consecutive")),
 ]
+
+_PROPERTIES: dict[str, Callable[[Tensor], Any]] = {"__cuda_array_interface__": _cuda_array_interface}

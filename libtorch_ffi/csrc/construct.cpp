@@ -262,6 +262,8 @@ at::Tensor make_tensor(PyObject* data, const Options& options, bool copies) {
         if (copies) {
             tensor = tensor.detach().clone();
         }
+    } else if (tensor = tensor_from_offer(data, !copies); tensor.defined()) {
+        tensor = copies ? tensor.clone() : tensor;
     } else {
         tensor = tensor_from_nested(data, options.dtype);
     }
@@ -364,7 +366,7 @@ at::Tensor tensor_from_data(PyObject* data) { return make_tensor(data, Options()
 
 at::Tensor construct_tensor(PyObject* args, PyObject* kwargs) {
     if (kwargs != nullptr && PyDict_GET_SIZE(kwargs) > 0) {
-        raise(PyExc_TypeError, "Tensor() takes no keyword arguments; tensor(data, dtype=…, device=…) does");
+        raise(PyExc_TypeError, "Tensor() takes no keyword arguments; tensor(data, dtype, device) does");
     }
     c10::SmallVector<int64_t, 5> sizes;
     const Py_ssize_t count = PyTuple_GET_SIZE(args);

@@ -1,4 +1,5 @@
-// Owns the sharing of memory through Python's buffer protocol, which NumPy, array and memoryview speak.
+// Owns the sharing of memory through Python's buffer protocol, which NumPy, array and memoryview speak, and the choice
+// of a protocol where an object has others. DLPack itself is dlpack.cpp's.
 #include "interchange.h"
 
 #include <memory>
@@ -97,6 +98,38 @@ int64_t element_stride(const Py_buffer& buffer, int dimension) {
             "memory.");
     }
     return stride / buffer.itemsize;
+}
+
+at::Tensor tensor_over(PendingBuffer& pending, bool shares) {
+    const Py_buffer& buffer = *pending.buffer;
+    const at::ScalarType dtype = dtype_of_format(buffer.format, buffer.itemsize);
+    c10::SmallVector<int64_t, 5> sizes;
+    c10::SmallVector<int64_t, 5> strides;
+    for (int i = 0; i < buffer.ndim; ++i) {
+        sizes.push_back(buffer.shape[i]);
+        strides.push_back(element_stride(buffer, i));
+    }
+    const bool is_number = buffer.ndim == 0 && buffer.readonly != 0;  // one of NumPy's, which nobody means to share
+    if (shares && buffer.readonly != 0 && !is_number) {
+        check_status(PyErr_WarnEx(PyExc_UserWarning,
+                                  "The given buffer is not writable, and tensors do not know that: writing to the "
+                                  "tensor writes to the buffer. "
+                                  "Copy it first to protect its data.",
+                                  1));
+    }
+    Py_buffer* owned = std::exchange(pending.buffer, nullptr);
+    const at::Tensor view =
+        at::from_blob(owned->buf, sizes, strides, [owned](void*) { release(owned); }, at::TensorOptions(dtype));
+    return is_number ? view.clone() : view;
+}
+
+bool type_has(PyObject* object, const char* name) {
+    return PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), name) != 0;
+}
+
+at::Tensor tensor_from_dlpack(PyObject* object, bool shares) {
+    const auto view = pybind11::module_::import("libtorch_ffi._dlpack").attr("view");
+    return view(pybind11::handle(object), shares).cast<at::Tensor>();
 }
 
 // Exporting
@@ -228,24 +261,36 @@ pybind11::object numpy(const pybind11::object& self, bool force) {
 }  // namespace
 
 at::Tensor tensor_from_buffer(PyObject* object, bool shares) {
-    PendingBuffer pending(object);
-    const Py_buffer& buffer = *pending.buffer;
-    const at::ScalarType dtype = dtype_of_format(buffer.format, buffer.itemsize);
-    c10::SmallVector<int64_t, 5> sizes;
-    c10::SmallVector<int64_t, 5> strides;
-    for (int i = 0; i < buffer.ndim; ++i) {
-        sizes.push_back(buffer.shape[i]);
-        strides.push_back(element_stride(buffer, i));
+    try {
+        PendingBuffer pending(object);
+        return tensor_over(pending, shares);
+    } catch (const PythonError&) {
+        // Some arrays have no buffer for some dtypes, such as bfloat16, and DLPack for all.
+        if (PyErr_ExceptionMatches(PyExc_BufferError) == 0 || !type_has(object, "__dlpack__")) {
+            throw;
+        }
+        PyErr_Clear();
+        return tensor_from_dlpack(object, shares);
     }
-    if (shares && buffer.readonly != 0) {
-        check_status(PyErr_WarnEx(PyExc_UserWarning,
-                                  "The given buffer is not writable, and tensors do not know that: writing to the "
-                                  "tensor writes to the buffer. "
-                                  "Copy it first to protect its data.",
-                                  1));
+}
+
+at::Tensor tensor_from_offer(PyObject* object, bool shares) {
+    if (PyList_CheckExact(object) != 0 || PyTuple_CheckExact(object) != 0 || PyFloat_Check(object) != 0 ||
+        PyLong_Check(object) != 0 || PyComplex_Check(object) != 0) {
+        return {};  // what nearly every call has, sooner than by two names that are looked up in vain
     }
-    Py_buffer* owned = std::exchange(pending.buffer, nullptr);
-    return at::from_blob(owned->buf, sizes, strides, [owned](void*) { release(owned); }, at::TensorOptions(dtype));
+    if (PyCapsule_CheckExact(object) != 0 || type_has(object, "__dlpack__")) {
+        return tensor_from_dlpack(object, shares);
+    }
+    if (!type_has(object, "__array__")) {
+        return {};
+    }
+    const Ref array = Ref::steal(PyObject_CallMethod(object, "__array__", nullptr));
+    if (PyObject_CheckBuffer(array.get()) == 0) {
+        raise(PyExc_TypeError, "%s.__array__() answered no array, but %s", Py_TYPE(object)->tp_name,
+              Py_TYPE(array.get())->tp_name);
+    }
+    return tensor_from_buffer(array.get(), shares);
 }
 
 void add_interchange_slots(std::vector<PyType_Slot>& slots) {

@@ -11,6 +11,10 @@ namespace ltf {
 /// the tensor is handed out as it is: then a buffer that is read-only is worth a warning.
 at::Tensor tensor_from_buffer(PyObject* object, bool shares);
 
+/// A tensor over the memory that an object offers by DLPack or by NumPy's `__array__`; undefined where it offers none.
+/// Whoever shares a buffer shares it by the function above.
+at::Tensor tensor_from_offer(PyObject* object, bool shares);
+
 /// Adds the buffer protocol to the slots of the Tensor type.
 void add_interchange_slots(std::vector<PyType_Slot>& slots);
 

@@ -3,6 +3,7 @@
 #include "construct.h"
 #include "context.h"
 #include "devices.h"
+#include "dlpack.h"
 #include "engine.h"
 #include "errors.h"
 #include "function_context.h"
@@ -42,6 +43,7 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_random(module);
     ltf::register_construct(module);
     ltf::register_interchange(module);
+    ltf::register_dlpack(module);
     ltf::register_node(module);
     ltf::register_hooks(module);
     ltf::register_function_context(module);
