@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from libtorch_ffi import backends as backends
     from libtorch_ffi import cuda as cuda
     from libtorch_ffi import ops as ops
+    from libtorch_ffi import optim as optim
     from libtorch_ffi import random as random
     from libtorch_ffi._C import Generator as Generator
     from libtorch_ffi._C import LinAlgError as LinAlgError
@@ -44,6 +45,7 @@ _MODULES = (
     "library",
     "linalg",
     "ops",
+    "optim",
     "provision",
     "random",
     "sparse",

@@ -8,6 +8,7 @@ tensor shows, never more of the memory that it is a view of; whether gradients a
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 from libtorch_ffi._aten import one
@@ -152,7 +153,7 @@ def shallow(tensor: Tensor) -> Tensor:
     return finish(type(tensor), tensor.detach, (), tensor.requires_grad)
 
 
-def deep(tensor: Tensor, memo: dict[object, Any]) -> Tensor:
+def deep(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
     """Return a tensor over memory of its own; what `copy.deepcopy` asks for.
 
     Tensors that are views of one memory, and are copied by one `copy.deepcopy`, become views of one copy.
@@ -172,12 +173,12 @@ def deep(tensor: Tensor, memo: dict[object, Any]) -> Tensor:
         )
     result = finish(type(tensor), _cloned, (tensor.detach(), memo), tensor.requires_grad)
     if tensor.grad is not None:
-        result.grad = deep(tensor.grad, memo)
+        result.grad = copy.deepcopy(tensor.grad, memo)  # which keeps this handle, and so the id in the memo, taken
     memo[id(tensor)] = result
     return result
 
 
-def _cloned(tensor: Tensor, memo: dict[object, Any]) -> Tensor:
+def _cloned(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
     if tensor.layout != core.strided or tensor.is_quantized or tensor.is_nested or tensor.is_meta:
         return _clone(tensor)
     if tensor.is_conj() or tensor.is_neg():
@@ -187,5 +188,5 @@ def _cloned(tensor: Tensor, memo: dict[object, Any]) -> Tensor:
     if key not in memo:
         count = memory.nbytes() // tensor.element_size()
         memo[key] = tensor.as_strided((count,), (1,), 0).clone()
-    copy: Tensor = memo[key]
-    return _as_strided(copy, tensor.shape, tensor.stride(), tensor.storage_offset())
+    whole: Tensor = memo[key]
+    return _as_strided(whole, tensor.shape, tensor.stride(), tensor.storage_offset())

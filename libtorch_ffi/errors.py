@@ -47,3 +47,7 @@ class LibraryError(LibtorchFFIError, OSError):
 
 class LoadError(LibtorchFFIError, ImportError):
     """The compiled extension cannot be loaded into this process."""
+
+
+class UnsupportedError(LibtorchFFIError, NotImplementedError):
+    """torch has it and this package does not; the message says what to use instead."""

@@ -11,6 +11,7 @@
 #include "interchange.h"
 #include "library.h"
 #include "node.h"
+#include "optimizers.h"
 #include "overloads.h"
 #include "python_function.h"
 #include "random.h"
@@ -54,4 +55,5 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_context(module);
     ltf::register_devices(module);
     ltf::register_library(module);
+    ltf::register_optimizers(module);
 }

@@ -172,3 +172,12 @@ def test_deepcopy_takes_the_gradient_along() -> None:
 def test_values_of_the_vocabulary() -> None:
     for value in (lt.float32, lt.strided, lt.channels_last, lt.device("cpu"), lt.Size([2, 3])):
         assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_gradients_of_many_tensors_are_copied_each_to_its_own() -> None:
+    """The handle of a gradient lives as long as its copying; another must not be taken for it."""
+    tensors = [lt.full((n,), float(n)).requires_grad_() for n in range(1, 40)]
+    for tensor in tensors:
+        (tensor * tensor).sum().backward()
+    for n, twin in enumerate(copy.deepcopy(tensors), 1):
+        assert twin.grad.tolist() == [2.0 * n] * n

@@ -1,0 +1,142 @@
+"""Schedules: torch's rates to the last bit, states, and the order of the two steps."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import libtorch_ffi as lt
+from libtorch_ffi import optim
+from libtorch_ffi.optim import lr_scheduler
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+EPOCHS = 25
+
+
+def _falling(epoch: int) -> float:
+    return 1 / (1 + epoch)
+
+
+SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
+    "StepLR": ("StepLR", {"step_size": 3}),
+    "StepLR gamma": ("StepLR", {"step_size": 1, "gamma": 0.7}),
+    "MultiStepLR": ("MultiStepLR", {"milestones": [2, 5, 5, 9], "gamma": 0.3}),
+    "ConstantLR": ("ConstantLR", {"factor": 0.3, "total_iters": 4}),
+    "LinearLR": ("LinearLR", {"start_factor": 0.1, "total_iters": 7}),
+    "LinearLR down": ("LinearLR", {"start_factor": 1.0, "end_factor": 0.25, "total_iters": 6}),
+    "ExponentialLR": ("ExponentialLR", {"gamma": 0.9}),
+    "CosineAnnealingLR": ("CosineAnnealingLR", {"T_max": 5}),
+    "CosineAnnealingLR eta_min": ("CosineAnnealingLR", {"T_max": 10, "eta_min": 0.01}),
+    "LambdaLR": ("LambdaLR", {"lr_lambda": _falling}),
+    "LambdaLR of two": ("LambdaLR", {"lr_lambda": [_falling, lambda epoch: 0.95**epoch]}),
+}
+
+
+def both_groups(module: Any) -> Any:
+    groups = [{"params": [module.ones(1)]}, {"params": [module.ones(1)], "lr": 0.3}]
+    optimizer = module.optim.SGD(groups, lr=0.1)
+    optimizer.step()
+    return optimizer
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_rates_are_torchs(name: str, torch: ModuleType) -> None:
+    kind, options = SCHEDULES[name]
+    sides = []
+    for module, schedules in ((lt, lr_scheduler), (torch, torch.optim.lr_scheduler)):
+        optimizer = both_groups(module)
+        schedule = getattr(schedules, kind)(optimizer, **options)
+        rates = [schedule.get_last_lr()]
+        for _ in range(EPOCHS):
+            optimizer.step()
+            schedule.step()
+            rates.append(schedule.get_last_lr())
+        assert [group["lr"] for group in optimizer.param_groups] == rates[-1]
+        sides.append(rates)
+    assert sides[0] == sides[1]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_saved_schedule_goes_on(name: str) -> None:
+    kind, options = SCHEDULES[name]
+    optimizer = both_groups(lt)
+    schedule = getattr(lr_scheduler, kind)(optimizer, **options)
+    for _ in range(4):
+        schedule.step()
+    other = both_groups(lt)
+    again = getattr(lr_scheduler, kind)(other, **options)
+    again.load_state_dict(copy.deepcopy(schedule.state_dict()))
+    other.load_state_dict(optimizer.state_dict())
+    for _ in range(8):
+        schedule.step()
+        again.step()
+        assert again.get_last_lr() == schedule.get_last_lr()
+
+
+PLATEAUS: dict[str, dict[str, Any]] = {
+    "min": {},
+    "max": {"mode": "max"},
+    "abs": {"threshold_mode": "abs", "threshold": 0.5, "cooldown": 2},
+    "max abs": {"mode": "max", "threshold_mode": "abs", "threshold": 0.5, "min_lr": [0.05, 0.001]},
+    "eager": {"patience": 0, "factor": 0.5, "min_lr": 0.01, "eps": 0.004},
+}
+
+
+@pytest.mark.parametrize("name", PLATEAUS)
+def test_a_plateau_lowers_the_rate_as_torch_does(name: str, torch: ModuleType) -> None:
+    figures = [5, 4, 4, 4, 4.2, 3.9, 3.9, 4, 4, 4, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 1, 1]
+    sides = []
+    for module, schedules in ((lt, lr_scheduler), (torch, torch.optim.lr_scheduler)):
+        schedule = schedules.ReduceLROnPlateau(both_groups(module), **{"patience": 2, **PLATEAUS[name]})
+        rates = []
+        for figure in figures:
+            schedule.step(module.tensor(figure))
+            rates.append(schedule.get_last_lr())
+        sides.append(rates)
+    assert sides[0] == sides[1]
+    assert sides[0][-1] != sides[0][0]
+
+
+def test_the_optimizer_steps_first() -> None:
+    optimizer = optim.SGD([lt.ones(1)])
+    schedule = lr_scheduler.StepLR(optimizer, 1)
+    with pytest.warns(UserWarning, match=r"before `optimizer.step\(\)`"):
+        schedule.step()
+    optimizer = optim.SGD([lt.ones(1)])
+    schedule = lr_scheduler.StepLR(optimizer, 1)
+    optimizer.step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        schedule.step()
+    assert schedule.last_epoch == 1
+
+
+def test_training_that_goes_on_needs_the_rate_that_it_began_with() -> None:
+    optimizer = optim.SGD([lt.ones(1)], lr=0.5)
+    with pytest.raises(KeyError, match="initial_lr"):
+        lr_scheduler.ExponentialLR(optimizer, 0.5, last_epoch=3)
+    optimizer.param_groups[0]["initial_lr"] = 4.0
+    assert lr_scheduler.LambdaLR(optimizer, _falling, last_epoch=0).get_last_lr() == [2.0]
+
+
+def test_bad_input_is_refused() -> None:
+    optimizer = optim.SGD([lt.ones(1)])
+    with pytest.raises(TypeError, match="int is not an Optimizer"):
+        lr_scheduler.StepLR(3, 1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="Expected 1 lr_lambdas, but got 2"):
+        lr_scheduler.LambdaLR(optimizer, [_falling, _falling])
+    with pytest.raises(ValueError, match="mode least is unknown"):
+        lr_scheduler.ReduceLROnPlateau(optimizer, mode="least")
+    with pytest.raises(ValueError, match="Factor should be < 1"):
+        lr_scheduler.ReduceLROnPlateau(optimizer, factor=1.0)
+    with pytest.raises(ValueError, match="expected 1 min_lrs, got 2"):
+        lr_scheduler.ReduceLROnPlateau(optimizer, min_lr=[0.1, 0.2])
+    with pytest.raises(ValueError, match="greater than 0"):
+        lr_scheduler.LinearLR(optimizer, start_factor=0.0)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        lr_scheduler.ConstantLR(optimizer, factor=2.0)
