@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from libtorch_ffi import autograd as autograd
     from libtorch_ffi import backends as backends
     from libtorch_ffi import cuda as cuda
+    from libtorch_ffi import jit as jit
     from libtorch_ffi import ops as ops
     from libtorch_ffi import optim as optim
     from libtorch_ffi import random as random
@@ -42,6 +43,7 @@ _MODULES = (
     "cuda",
     "errors",
     "fft",
+    "jit",
     "library",
     "linalg",
     "ops",

@@ -51,3 +51,7 @@ class LoadError(LibtorchFFIError, ImportError):
 
 class UnsupportedError(LibtorchFFIError, NotImplementedError):
     """torch has it and this package does not; the message says what to use instead."""
+
+
+class ProgramError(LibtorchFFIError, RuntimeError):
+    """A file holds no program that can be loaded and run, or inputs are not those that a program takes."""

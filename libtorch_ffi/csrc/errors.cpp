@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 namespace ltf {
 namespace {
@@ -18,8 +19,17 @@ bool shows_backtrace() {
     return value != nullptr && std::string(value) == "1";
 }
 
+/// Sets an exception whose text may quote bytes that are no UTF-8: those of a damaged file.
+void set_text(PyObject* type, std::string_view text) {
+    PyObject* message = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace");
+    if (message != nullptr) {
+        PyErr_SetObject(type, message);
+        Py_DECREF(message);
+    }
+}
+
 void set_from_libtorch(PyObject* type, const c10::Error& error) {
-    PyErr_SetString(type, shows_backtrace() ? error.what() : error.what_without_backtrace());
+    set_text(type, shows_backtrace() ? error.what() : error.what_without_backtrace());
 }
 
 /// Calls the functions of the module's `out_of_memory_hooks` with the error that is set, which stays set.
@@ -89,7 +99,7 @@ void set_python_error() noexcept {
     } catch (const std::bad_alloc&) {
         PyErr_NoMemory();
     } catch (const std::exception& error) {
-        PyErr_SetString(PyExc_RuntimeError, error.what());
+        set_text(PyExc_RuntimeError, error.what());
     } catch (...) {
         PyErr_SetString(PyExc_RuntimeError, "libtorch threw an exception that is not a std::exception");
     }

@@ -15,7 +15,11 @@
 #include "overloads.h"
 #include "python_function.h"
 #include "random.h"
+#include "script_function.h"
+#include "script_module.h"
 #include "script_object.h"
+#include "script_trace.h"
+#include "script_values.h"
 #include "storage.h"
 #include "tensor.h"
 #include "values.h"
@@ -56,4 +60,8 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_devices(module);
     ltf::register_library(module);
     ltf::register_optimizers(module);
+    ltf::register_script_values(module);
+    ltf::register_script_function(module);
+    ltf::register_script_module(module);
+    ltf::register_script_trace(module);
 }
