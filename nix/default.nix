@@ -13,7 +13,12 @@ let
   catalogue = import ./catalogue.nix { inherit lib system; };
   flavors = builtins.attrNames catalogue.pinned.${catalogue.default};
   named = prefix: of: lib.genAttrs (map (flavor: "${prefix}${flavor}") flavors) (name: of (lib.removePrefix prefix name));
-  shell = flavor: pkgs.callPackage ./shell.nix { libtorch = pkgs."libtorch-${flavor}"; };
+  shell =
+    flavor:
+    pkgs.callPackage ./shell.nix {
+      inherit (pkgs.libtorchFFI) python;
+      libtorch = pkgs."libtorch-${flavor}";
+    };
 in
 rec {
   packages =
@@ -44,7 +49,7 @@ rec {
     };
     catalogue = {
       type = "app";
-      program = "${pkgs.callPackage ./update.nix { }}/bin/libtorch-ffi-catalogue";
+      program = "${pkgs.callPackage ./update.nix { inherit (pkgs.libtorchFFI) python; }}/bin/libtorch-ffi-catalogue";
     };
   };
 

@@ -9,7 +9,7 @@ let
     inherit (final.stdenv.hostPlatform) system;
   };
   libtorch = version: flavor: final.callPackage ./libtorch.nix { pin = catalogue.pin version flavor; };
-  ffi = flavor: final.python3Packages.libtorch-ffi.override { libtorch = final."libtorch-${flavor}"; };
+  ffi = flavor: final.libtorchFFI.python.pkgs.libtorch-ffi.override { libtorch = final."libtorch-${flavor}"; };
   named =
     prefix: of:
     builtins.listToAttrs (
@@ -24,9 +24,13 @@ named "libtorch-" (libtorch catalogue.default)
 // {
   libtorch-ffi = final.libtorch-ffi-cpu;
 
-  libtorchFFI.libtorchVersions = builtins.mapAttrs (
-    version: builtins.mapAttrs (flavor: _: libtorch version flavor)
-  ) catalogue.pinned;
+  libtorchFFI = {
+    # The newest that pyproject.toml's classifiers name; nixpkgs' own default has gone past it.
+    python = final.python313;
+    libtorchVersions = builtins.mapAttrs (
+      version: builtins.mapAttrs (flavor: _: libtorch version flavor)
+    ) catalogue.pinned;
+  };
 
   pythonPackagesExtensions = prev.pythonPackagesExtensions ++ [
     (python: _: {

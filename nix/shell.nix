@@ -6,7 +6,7 @@
   libtorch,
   nixfmt-tree,
   pkg-config,
-  python3,
+  python,
   ruff,
 }:
 let
@@ -36,10 +36,10 @@ mkShell {
     cmake
     nixfmt-tree
     pkg-config
-    python3
+    python
     ruff
   ]
-  ++ requirements python3.pkgs;
+  ++ requirements python.pkgs;
 
   buildInputs = [ libtorch ];
 

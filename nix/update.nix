@@ -1,7 +1,7 @@
 # `nix run .#catalogue -- update 2.5.0`: refresh the pins of the checkout in which it is run.
-{ python3, writeShellScriptBin }:
+{ python, writeShellScriptBin }:
 let
-  python = python3.withPackages (
+  interpreter = python.withPackages (
     packages: with packages; [
       filelock
       packaging
@@ -12,5 +12,5 @@ let
   );
 in
 writeShellScriptBin "libtorch-ffi-catalogue" ''
-  exec ${python}/bin/python3 -m libtorch_ffi.provision.catalogue "$@"
+  exec ${interpreter}/bin/python3 -m libtorch_ffi.provision.catalogue "$@"
 ''

@@ -109,7 +109,7 @@ def test_a_nixpkgs_that_allows_only_free_software_refuses_cuda(flake: Flake) -> 
 
 def test_every_python_has_the_package(flake: Flake) -> None:
     pkgs = f"import {flake.nixpkgs} {{ overlays = [ (import {flake.source}/nix/overlay.nix) ]; }}"
-    answer = flake.nix("eval", "--impure", "--raw", "--expr", f"({pkgs}).python3Packages.libtorch-ffi.name")
+    answer = flake.nix("eval", "--impure", "--raw", "--expr", f"({pkgs}).python313Packages.libtorch-ffi.name")
     assert answer.stdout.startswith("libtorch-ffi-"), answer.stderr
 
 

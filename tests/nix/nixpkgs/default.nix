@@ -91,16 +91,29 @@ let
       override = more: callPackageWith scope path (given // more);
     };
 
-  python = withDefaults {
-    name = "python3";
-    inherit (host) python site;
-    buildCommand = builtins.readFile ./python.sh;
-  } // {
-    withPackages = _: python;
+  linkPackages = ./link_packages.py;
+
+  pythonWith =
+    packages:
+    withDefaults {
+      name = "python3";
+      inherit (host) python site;
+      inherit linkPackages;
+      packages = map (package: package.name) packages;
+      buildCommand = builtins.readFile ./python.sh;
+    };
+  python = pythonWith [ ] // {
+    withPackages = choose: pythonWith (choose pythonPackages);
     pkgs = pythonPackages;
   };
 
-  pythonNames = [
+  pythonPackage = name: withDefaults {
+    inherit name linkPackages;
+    inherit (host) python site;
+    buildCommand = builtins.readFile ./package.sh;
+  };
+
+  basePythonPackages = lib.genAttrs [
     "filelock"
     "hypothesis"
     "mypy"
@@ -114,9 +127,7 @@ let
     "requests"
     "scikit-learn"
     "setuptools"
-  ];
-
-  basePythonPackages = lib.genAttrs pythonNames ofHost // {
+  ] pythonPackage // {
     inherit python buildPythonPackage;
     callPackage = callPackageWith (pkgs // pythonPackages);
     fetchPypi =
@@ -152,7 +163,15 @@ let
         "pyproject"
       ]
       // {
-        nativeBuildInputs = [ python ] ++ attrs.nativeBuildInputs or [ ];
+        # pip does what pypa's build and installer do there.
+        nativeBuildInputs = [
+          python
+          pythonPackages.pip
+        ]
+        ++ attrs.build-system or [ ]
+        ++ attrs.dependencies or [ ]
+        ++ (if attrs.doCheck or true then attrs.nativeCheckInputs or [ ] else [ ])
+        ++ attrs.nativeBuildInputs or [ ];
         doInstallCheck = if attrs.doCheck or true then "1" else "";
         installCheckPhase = attrs.checkPhase or ":";
         checkPhase = ":";
@@ -209,7 +228,8 @@ let
     autoPatchelfHook = hook "auto-patchelf-hook" (builtins.readFile ./auto-patchelf.sh);
     autoAddDriverRunpath = hook "auto-add-driver-runpath-hook" "echo driver runpath >>$NIX_BUILD_TOP/hooks";
     python3 = python;
-    python3Packages = pythonPackages;
+    python313 = python;
+    python313Packages = pythonPackages;
     pythonPackagesExtensions = [ ];
   }
   // lib.genAttrs [

@@ -1,24 +1,10 @@
 # shellcheck shell=bash
-# An interpreter of this machine, with the packages of a folder of it, and without what is installed there of the
-# project itself.
-mkdir -p "$out/bin" "$out/site" "$out/nix-support"
-for entry in "$site"/*; do
-  case "${entry##*/}" in
-    libtorch_ffi* | torch | torch-* | __pycache__ | *.pth | __editable__*) ;;
-    *) ln -s "$entry" "$out/site/" ;;
-  esac
-done
-cat >"$out/bin/python3" <<SCRIPT
-#!/bin/bash
-export PYTHONPATH="\${PYTHONPATH:+\$PYTHONPATH:}$out/site" PYTHONNOUSERSITE=1
-exec "$python" "\$@"
-SCRIPT
-cat >"$out/bin/pytest" <<SCRIPT
-#!/bin/bash
-exec "$out/bin/python3" "$out/bin/.pytest.py" "\$@"
-SCRIPT
-echo 'import sys, pytest; sys.exit(pytest.main())' >"$out/bin/.pytest.py"
-chmod +x "$out/bin/python3" "$out/bin/pytest"
-ln -s python3 "$out/bin/python"
-# shellcheck disable=SC2016
-echo 'export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}'"$out/site\"" >"$out/nix-support/setup-hook"
+# An interpreter that sees no packages but those that are named: of this machine's it takes the standard library alone.
+"$python" -m venv --without-pip "$out"
+rm -f "$out"/bin/[Aa]ctivate*
+mkdir -p "$out/nix-support"
+if [ -n "$packages" ]; then
+  # shellcheck disable=SC2086
+  "$python" -S -B "$linkPackages" "$site" "$TMPDIR/linked" $packages
+  for entry in "$TMPDIR"/linked/site/*; do cp -d "$entry" "$out"/lib/python*/site-packages/; done
+fi
