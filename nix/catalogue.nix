@@ -30,6 +30,19 @@ let
     map (each: lib.nameValuePair "${each.torch} ${each.flavor}" (map (file: byFile.${file}) each.needs)) table.closures
   );
 
+  # From 2.2 on the CUDA wheels for x86_64 leave NVIDIA's libraries to wheels of NVIDIA's; all others hold what they need.
+  needs =
+    version: flavor: filename:
+    closures."${filename} ${flavor}" or (
+      if platform == "linux-x86_64" && lib.hasPrefix "cu" flavor && lib.versionAtLeast version "2.2" then
+        throw (
+          "libtorch-ffi: the wheels of NVIDIA that libtorch ${version} ${flavor} needs are not pinned. "
+          + "`nix run .#catalogue -- update ${version}` in a checkout pins what PyTorch and PyPI publish of it."
+        )
+      else
+        [ ]
+    );
+
   # The wheels of the index cpu-cxx11-abi have the compiler's default C++ ABI, so they come first, as in provisioning.
   found =
     version: flavor:
@@ -46,7 +59,7 @@ let
         torch = torch // {
           inherit filename;
         };
-        needs = closures."${filename} ${flavor}" or [ ];
+        needs = needs version flavor filename;
         cxx11Abi =
           lib.hasPrefix "macos" platform || lib.hasSuffix "cxx11-abi" torch.index || lib.versionAtLeast version "2.7";
       };
@@ -58,8 +71,7 @@ let
     )
   ) table.releases;
 
-  listed =
-    version: lib.concatStringsSep ", " (builtins.attrNames (pinned.${version} or { }));
+  listed = version: lib.concatStringsSep ", " (builtins.attrNames (pinned.${version} or { }));
 in
 {
   inherit (table) default;

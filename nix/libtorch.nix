@@ -127,7 +127,7 @@ let
     passthru = {
       inherit (pin) flavor cxx11Abi;
       cudaSupport = cuda;
-      tests = callPackage ./tests { libtorch = self; };
+      tests = { inherit (callPackage ./tests { libtorch = self; }) cmake pkg-config; };
     };
 
     meta = {
@@ -136,12 +136,7 @@ let
       license = [
         lib.licenses.bsd3
       ]
-      ++ lib.optional cuda {
-        shortName = "CUDA EULA";
-        fullName = "CUDA Toolkit End User License Agreement, and those of cuDNN and NCCL";
-        url = "https://docs.nvidia.com/cuda/eula/index.html";
-        free = false;
-      };
+      ++ lib.optional cuda lib.licenses.nvidiaCudaRedist;
       sourceProvenance = [ lib.sourceTypes.binaryNativeCode ];
       platforms = [ stdenv.hostPlatform.system ];
     };

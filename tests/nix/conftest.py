@@ -14,12 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from flakes import FOLDERS, MADE, PATH, ROOT, Files, Flake, served, why_not
+import wheels
+from flakes import FOLDERS, MADE, PATH, ROOT, Built, Files, Flake, served, why_not
+
+import libtorch_ffi
+from libtorch_ffi.provision import catalogue
+from libtorch_ffi.provision.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from libtorch_ffi.provision import Libtorch
+
 HERE = Path(__file__).parent
+VERSION = catalogue.default_version()
+CPU_INDEX = "cpu-cxx11-abi"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,9 +81,7 @@ def flake(nix_home: Path, nixpkgs: Path, checkout: Path) -> Flake:
 @pytest.fixture
 def own_flake(flake: Flake, tmp_path: Path) -> Flake:
     """Return a flake that a test may change."""
-    source = tmp_path / "source"
-    shutil.copytree(flake.source, source)
-    return Flake(source, flake.nixpkgs, flake.home)
+    return flake.copied(tmp_path / "source")
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +89,33 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Files]:
     """Serve a folder on loopback."""
     with served(tmp_path_factory.mktemp("files")) as there:
         yield there
+
+
+@pytest.fixture(scope="session")
+def libtorch() -> Libtorch:
+    """Return the libtorch that the installed extension was built against."""
+    record = json.loads(Path(libtorch_ffi.__file__).with_name("_built.json").read_text())
+    if (record["version"], record["flavor"]) != (VERSION, "cpu"):
+        pytest.skip(f"the installed extension is built against another libtorch than {VERSION} cpu")
+    prefix = Path(record["prefix"])
+    return describe(prefix / "include", prefix / "lib", prefix=prefix, origin="cache", flavor="cpu")
+
+
+@pytest.fixture(scope="session")
+def real(flake: Flake, files: Files, libtorch: Libtorch, tmp_path_factory: pytest.TempPathFactory) -> Flake:
+    """Return the flake with the pin of the default release led to the bytes that are on this machine."""
+    changed = flake.copied(tmp_path_factory.mktemp("real") / "source")
+    path = files.folder / f"torch-{VERSION}+cpu.cxx11.abi-cp311-cp311-linux_x86_64.whl"
+    wheel = wheels.pack(libtorch, path, more=wheels.cpu_cmake(libtorch))
+    changed.repin(VERSION, CPU_INDEX, url=files.address(wheel), sha256=wheels.sha256(wheel))
+    return changed
+
+
+@pytest.fixture(scope="session")
+def built(real: Flake, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Build the Python package; minutes of both processors."""
+    pytest.importorskip("pybind11", reason="the extra `test` is not installed, and the build has what the tests have")
+    link = tmp_path_factory.mktemp("result") / "ffi"
+    answer = real.build("libtorch-ffi-cpu", link)
+    assert answer.returncode == 0, answer.stderr[-6000:]
+    return Built(link.resolve(), answer.stderr)

@@ -4,68 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archives
 import pytest
 import wheels
 
-import libtorch_ffi
 from libtorch_ffi.provision import catalogue
-from libtorch_ffi.provision.describe import describe
 from libtorch_ffi.provision.elf import inspect
 
 if TYPE_CHECKING:
-    from flakes import Files, Flake
+    from pathlib import Path
+
+    from flakes import Built, Files, Flake
 
     from libtorch_ffi.provision import Libtorch
 
 VERSION = catalogue.default_version()
 CPU_INDEX = "cpu-cxx11-abi"
-
-
-@pytest.fixture(scope="session")
-def libtorch() -> Libtorch:
-    """Return the libtorch that the installed extension was built against."""
-    record = json.loads(Path(libtorch_ffi.__file__).with_name("_built.json").read_text())
-    if (record["version"], record["flavor"]) != (VERSION, "cpu"):
-        pytest.skip(f"the installed extension is built against another libtorch than {VERSION} cpu")
-    prefix = Path(record["prefix"])
-    return describe(prefix / "include", prefix / "lib", prefix=prefix, origin="cache", flavor="cpu")
-
-
-@dataclass(frozen=True)
-class Built:
-    """What `nix build` made."""
-
-    out: Path
-    log: str
-
-
-@pytest.fixture(scope="session")
-def real(flake: Flake, files: Files, libtorch: Libtorch, tmp_path_factory: pytest.TempPathFactory) -> Flake:
-    """Return the flake with the pin of the default release led to the bytes that are on this machine."""
-    source = tmp_path_factory.mktemp("real") / "source"
-    shutil.copytree(flake.source, source)
-    changed = type(flake)(source, flake.nixpkgs, flake.home)
-    wheel = wheels.pack(libtorch, files.folder / f"torch-{VERSION}+cpu.cxx11.abi-cp311-cp311-linux_x86_64.whl")
-    changed.repin(VERSION, CPU_INDEX, url=files.address(wheel), sha256=wheels.sha256(wheel))
-    return changed
-
-
-@pytest.fixture(scope="session")
-def built(real: Flake, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Build the Python package; minutes of both processors."""
-    pytest.importorskip("pybind11", reason="the extra `test` is not installed, and the build has what the tests have")
-    link = tmp_path_factory.mktemp("result") / "ffi"
-    answer = real.build("libtorch-ffi-cpu", link)
-    assert answer.returncode == 0, answer.stderr[-6000:]
-    return Built(link.resolve(), answer.stderr)
 
 
 def test_nix_and_pip_make_the_same_tree(real: Flake, libtorch: Libtorch, tmp_path: Path) -> None:

@@ -38,5 +38,9 @@ rec {
     shortName = "BSD-3-Clause";
     free = true;
   };
+  licenses.nvidiaCudaRedist = {
+    shortName = "CUDA EULA";
+    free = false;
+  };
   sourceTypes.binaryNativeCode.shortName = "binaryNativeCode";
 }

@@ -12,18 +12,22 @@ from __future__ import annotations
 import sys
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
 
 _COMMAND = """#!/bin/bash
 exec python3 -c 'import sys; from {module} import {attr}; sys.exit({attr}())' "$@"
 """
 
 
-def closure(named: list[str], installed: dict[str, Distribution]) -> list[Distribution]:
+def closure(named: list[str], installed: dict[NormalizedName, Distribution]) -> list[Distribution]:
     """Return some packages and what they require on this machine."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    found: dict[str, Distribution] = {}
+    found: dict[NormalizedName, Distribution] = {}
     todo = list(named)
     while todo:
         name = canonicalize_name(todo.pop())
