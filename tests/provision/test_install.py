@@ -291,6 +291,16 @@ def test_a_nix_sandbox_is_refused_before_any_socket(world: World, monkeypatch: p
     assert world.site.requests == []
 
 
+def test_a_nix_build_top_beside_a_network_is_no_sandbox(cpu_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libtorch_ffi.provision.sandbox._routed", lambda *_: True)
+    assert_verifies(ensure(cpu_world.with_(environ={"NIX_BUILD_TOP": "/build"})).prefix)
+
+
+@pytest.mark.network
+def test_a_nix_build_top_set_by_hand_downloads_as_usual(cpu_world: World) -> None:
+    assert_verifies(ensure(cpu_world.with_(environ={"NIX_BUILD_TOP": "/build"})).prefix)
+
+
 def test_locate_never_downloads_and_lists_the_places(cpu_world: World) -> None:
     with pytest.raises(NotFoundError) as caught:
         locate(cpu_world.settings)
