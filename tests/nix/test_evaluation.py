@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,22 +63,40 @@ def test_the_flake_checks(flake: Flake) -> None:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_all_that_the_catalogue_pins_is_reachable(flake: Flake, system: str) -> None:
-    apply = "builtins.mapAttrs (_: builtins.mapAttrs (_: libtorch: libtorch.drvPath))"
+    apply = "builtins.mapAttrs (_: builtins.mapAttrs (_: libtorch: (builtins.tryEval libtorch.drvPath).success))"
     answer = flake.on("eval", "--json", "--apply", apply, output=f"legacyPackages.{system}.libtorchVersions")
     assert answer.returncode == 0, answer.stderr
     pinned = json.loads(answer.stdout)
+    platform = SYSTEMS[system]
     table = json.loads(catalogue.FILE.read_text())
-    indexes = {
-        (entry["version"], entry["index"]) for entry in table["official-wheels"] if entry["platform"] == SYSTEMS[system]
+    wheels = {
+        (entry["version"], entry["index"]): Path(entry["url"]).name.replace("%2B", "+")
+        for entry in table["official-wheels"]
+        if entry["platform"] == platform
     }
+    closures = {(each["torch"], each["flavor"]) for each in table["closures"]}
     expected = {
-        (version, flavor)
+        version: {
+            flavor: platform != "linux-x86_64"
+            or not flavor.startswith("cu")
+            or version.startswith(("2.0.", "2.1."))
+            or (wheels[version, flavor], flavor) in closures
+            for flavor in release.flavors_of(platform)
+            if (version, flavor) in wheels
+        }
         for version, release in catalogue.releases().items()
-        for flavor in release.flavors_of(SYSTEMS[system])
-        if (version, flavor) in indexes
     }
-    assert {(version, flavor) for version, flavors in pinned.items() for flavor in flavors} == expected
-    assert ("2.6.0", "cpu") in expected
+    assert pinned == {version: flavors for version, flavors in expected.items() if flavors}
+    assert pinned["2.6.0"]["cpu"]
+
+
+def test_a_cuda_flavor_without_pins_of_nvidia_says_what_pins_them(own_flake: Flake) -> None:
+    table = json.loads(own_flake.catalogue.read_text())
+    own_flake.catalogue.write_text(json.dumps({**table, "closures": []}))
+    answer = own_flake.on("eval", output='legacyPackages.x86_64-linux.libtorchVersions."2.6.0".cu126.drvPath')
+    assert answer.returncode != 0
+    assert "the wheels of NVIDIA that libtorch 2.6.0 cu126 needs are not pinned" in answer.stderr
+    assert "nix run .#catalogue -- update 2.6.0" in answer.stderr
 
 
 @pytest.mark.parametrize("flavor", ["cu118", "cu121", "cu124"])
@@ -89,6 +108,7 @@ def test_the_wheels_of_nvidia_are_inputs_of_a_cuda_flavor(flake: Flake, flavor: 
     for project in ("cublas", "cuda_cupti", "cuda_nvrtc", "cuda_runtime", "cudnn", "cufft", "curand", "nccl", "nvtx"):
         assert f"nvidia_{project}_" in inputs
     assert f"torch-2.5.0+{flavor}-" in inputs
+    assert "auto-add-driver-runpath-hook" in inputs
 
 
 def test_cuda_flavors_are_not_free_and_say_so(flake: Flake) -> None:

@@ -95,7 +95,8 @@ def test_a_cuda_wheel_without_those_of_nvidia_names_the_library(own_flake: Flake
     wheel = files.folder / "torch-cuda.whl"
     wheel.write_bytes(archives.torch_wheel("cu118"))
     table = json.loads(own_flake.catalogue.read_text())
-    own_flake.catalogue.write_text(json.dumps({**table, "closures": []}))
+    closure = {"torch": wheel.name, "flavor": "cu118", "needs": []}
+    own_flake.catalogue.write_text(json.dumps({**table, "closures": [closure]}))
     own_flake.repin(VERSION, "cu118", url=files.address(wheel), sha256=wheels.sha256(wheel))
     answer = own_flake.build("libtorch-cu118", tmp_path / "result")
     assert answer.returncode != 0
