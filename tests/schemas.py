@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import libtorch_ffi as lt
@@ -138,3 +139,11 @@ def all_schemas() -> tuple[Schema, ...]:
         operator = getattr(getattr(getattr(lt.ops, namespace), name), overload or "default")
         found.append(parse(operator.schema))
     return tuple(found)
+
+
+@cache
+def crashing() -> dict[str, str]:
+    """Overloads that bring libtorch itself down, and what they do; not to be called at random."""
+    text = Path(__file__).with_name("crashes.txt").read_text(encoding="utf-8")
+    lines = (line.partition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: what for name, _, what in lines}

@@ -69,6 +69,18 @@ bool read_list_int(PyObject* object, int64_t& value) {
     return read_int(object, value) || read_int_tensor(object, value);
 }
 
+/// Reads the number of a member of a vocabulary, such as 6 for float32. It must be a member's: given another, libtorch
+/// reads past the ends of its tables.
+template <class Member>
+bool read_number_of(PyObject* object, int64_t& number) {
+    if (!read_int(object, number)) {
+        return false;
+    }
+    const auto member = static_cast<int8_t>(number);
+    Ref::steal(wrap(static_cast<Member>(member == number ? member : -1)));
+    return true;
+}
+
 // Converters, one a schema type.
 
 bool convert_tensor(const Parameter& parameter, PyObject* object, Match match, CallFacts& facts, c10::IValue& out) {
@@ -172,21 +184,21 @@ bool convert_dtype(const Parameter&, PyObject* object, Match match, CallFacts&, 
         return true;
     }
     int64_t number = 0;
-    if (match == Match::lenient && read_int(object, number)) {
+    if (match == Match::lenient && read_number_of<at::ScalarType>(object, number)) {
         out = number;
         return true;
     }
     return false;
 }
 
-template <PyTypeObject** Type>
+template <PyTypeObject** Type, class Member>
 bool convert_constant(const Parameter&, PyObject* object, Match match, CallFacts&, c10::IValue& out) {
     int64_t number = 0;
     if (Py_TYPE(object) == *Type) {
         out = constant_value(object);
         return true;
     }
-    if (match == Match::lenient && read_int(object, number)) {
+    if (match == Match::lenient && read_number_of<Member>(object, number)) {
         out = number;
         return true;
     }
@@ -424,11 +436,11 @@ Converter converter(Parameter& parameter, bool dimname) {
         case c10::TypeKind::ScalarTypeType:
             return convert_dtype;
         case c10::TypeKind::LayoutType:
-            return convert_constant<&layout_type>;
+            return convert_constant<&layout_type, at::Layout>;
         case c10::TypeKind::MemoryFormatType:
-            return convert_constant<&memory_format_type>;
+            return convert_constant<&memory_format_type, at::MemoryFormat>;
         case c10::TypeKind::QSchemeType:
-            return convert_constant<&qscheme_type>;
+            return convert_constant<&qscheme_type, at::QScheme>;
         case c10::TypeKind::DeviceObjType:
             return convert_device;
         case c10::TypeKind::GeneratorType:

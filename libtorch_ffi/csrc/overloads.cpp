@@ -165,7 +165,7 @@ PyObject* call_packed(const Packet& packet, const std::vector<Plan*>& candidates
     const Py_ssize_t first = packet.receivers();
     int64_t unused = 0;
     if (arguments.positional <= first || first + 1 + arguments.keywords() > kMost ||
-        !read_int(arguments.values[first], unused)) {
+        (!read_int(arguments.values[first], unused) && !read_int_tensor(arguments.values[first], unused))) {
         return nullptr;
     }
     Ref packed = Ref::steal(PyTuple_New(arguments.positional - first));
@@ -488,10 +488,15 @@ bool has_own_dtype(const Plan& plan) {
            });
 }
 
-/// Whether torch's functions leave an overload out: those of arithmetic that take a number as such and write to `out=`.
-/// They are stricter about the dtype of `out=` than the overloads that take the number as a tensor.
+/// Whether torch's functions leave an overload out: those of arithmetic that take a number as such and write to `out=`
+/// (they are stricter about the dtype of `out=` than the overloads that take the number as a tensor), and bernoulli's
+/// with a tensor, before which torch reads a 0-dim tensor as a number.
 bool only_by_exact_name(const Plan& plan) {
-    return plan.schema().overload_name() == "Scalar_out" && plan.parameters()[0].takes_numbers;
+    const std::string& overload = plan.schema().overload_name();
+    if (plan.schema().name() == "aten::bernoulli") {
+        return overload.rfind("Tensor", 0) == 0;
+    }
+    return (overload == "Scalar_out" || overload == "Scalar_mode_out") && plan.parameters()[0].takes_numbers;
 }
 
 void look_up(PacketObject& self) {

@@ -7,6 +7,10 @@
 #include <string>
 #include <string_view>
 
+#if __has_include(<ATen/DeviceAccelerator.h>)  // since 2.3
+#include <ATen/DeviceAccelerator.h>
+#endif
+
 namespace ltf {
 
 PyTypeObject* dtype_type = nullptr;
@@ -138,7 +142,7 @@ void add_dtype(pybind11::module_& module, at::ScalarType dtype) {
 
 PyObject* known(const Constants& table, size_t value, const char* kind) {
     if (value >= table.size() || table[value] == nullptr) {
-        raise(PyExc_ValueError, "libtorch has no %s number %zu", kind, value);
+        raise(PyExc_RuntimeError, "libtorch has no %s number %zd", kind, static_cast<Py_ssize_t>(value));
     }
     return Py_NewRef(table[value]);
 }
@@ -316,6 +320,15 @@ void set_default_dtype(const pybind11::object& object) {
     c10::set_default_dtype(c10::scalarTypeToTypeMeta(dtype));
 }
 
+/// The kind of device that a number alone stands for; libtorch raises where there is none.
+at::DeviceType accelerator() {
+#if __has_include(<ATen/DeviceAccelerator.h>)
+    return at::getAccelerator(/*checked=*/true).value();
+#else
+    return at::kCUDA;
+#endif
+}
+
 }  // namespace
 
 PyObject* wrap(at::ScalarType dtype) { return known(dtypes, static_cast<size_t>(dtype), "dtype"); }
@@ -390,7 +403,7 @@ bool read_device(PyObject* object, at::Device& device) {
             PyErr_Clear();
             raise(PyExc_RuntimeError, "Device index must be between 0 and 127, but got %R", object);
         }
-        device = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+        device = at::Device(accelerator(), static_cast<at::DeviceIndex>(index));
         return true;
     }
     return false;
