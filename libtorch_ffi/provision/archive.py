@@ -28,6 +28,9 @@ GAP = 1 << 18
 
 _BLOCK = 1 << 20
 
+_AT_ONCE = 1 << 18
+"""Up to which size, packed and not, a member is inflated in one call: thousands of headers are smaller."""
+
 
 class Ranges(Protocol):
     """Bytes that can be read from any place."""
@@ -170,8 +173,12 @@ class _Cursor:
             count -= len(chunk)
             yield chunk
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes | memoryview:
         """Return the next `count` bytes."""
+        if count <= len(self._rest):
+            taken, self._rest = self._rest[:count], self._rest[count:]
+            self.offset += count
+            return taken
         return b"".join(self.chunks(count))
 
     def skip_to(self, offset: int) -> None:
@@ -187,23 +194,24 @@ def _skip_header(cursor: _Cursor, member: Member) -> None:
     signature, *_, name_size, extra_size = LOCAL.unpack(cursor.take(LOCAL.size))
     if signature != b"PK\3\4":
         raise IntegrityError(f"{cursor.name} has no member where its directory says {member.name}. Nothing was kept.")
-    name = cursor.take(name_size)
+    name = bytes(cursor.take(name_size))
     if name != member.name.encode():
         raise IntegrityError(
             f"{cursor.name} has a member that calls itself {name!r}, where its directory says {member.name}. Nothing "
             "was kept."
         )
-    cursor.skip_to(cursor.offset + extra_size)
+    cursor.take(extra_size)
 
 
 def _inflated(cursor: _Cursor, member: Member) -> Iterator[bytes]:
     """Yield a member's content; the sizes and the CRC of the directory must hold."""
     size, crc = 0, 0
+    crc32 = _fastest().crc32
     for chunk in _unpacked(cursor, member):
         size += len(chunk)
         if size > member.size:
             break
-        crc = zlib.crc32(chunk, crc)
+        crc = crc32(chunk, crc)
         yield chunk
     if (size, crc) != (member.size, member.crc):
         raise IntegrityError(
@@ -223,6 +231,9 @@ def _unpacked(cursor: _Cursor, member: Member) -> Iterator[bytes]:
         )
     inflate = _inflater()
     try:
+        if max(member.packed, member.size) <= _AT_ONCE:
+            yield inflate.decompress(cursor.take(member.packed), member.size + 1)
+            return
         for chunk in cursor.chunks(member.packed):
             pending: bytes | memoryview = chunk
             while pending:

@@ -8,12 +8,10 @@ looked for. Takes the members that are needed and leaves the rest. Never loads a
 from __future__ import annotations
 
 import logging
-from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
 from libtorch_ffi.errors import DownloadError, IntegrityError
-from libtorch_ffi.provision import elf, loader
-from libtorch_ffi.provision.overlap import LARGE
+from libtorch_ffi.provision import elf, lanes, loader
 from libtorch_ffi.provision.wheel import CPU_ROOTS, PYTHON_ONLY, is_library
 
 if TYPE_CHECKING:
@@ -115,20 +113,10 @@ def _check_complete(stage: Stage) -> None:
 
 def put(stage: Stage, net: Listener, wheel: Wheel, members: Mapping[str, Member]) -> None:
     """Write members of a wheel to the tree, each checked against RECORD; `members` is by path in the tree."""
-    paths = {member.name: path for path, member in members.items() if not _reused(stage, wheel, path, member)}
-    missing = [member for member in members.values() if member.name in paths]
-    stage.expect(sum(member.size for member in missing))
+    missing = {path: member for path, member in members.items() if not _reused(stage, wheel, path, member)}
     ranges = wheel.archive.ranges
-    total = wheel.archive.transfer_size(missing)
-    with net.told(ranges.name.rpartition("/")[2], total), closing(wheel.archive.each(missing)) as contents:
-        for member, chunks in contents:
-            stage.write(
-                paths[member.name],
-                chunks,
-                executable=member.executable,
-                sha256=wheel.sha256(member),
-                large=member.size >= LARGE,
-            )
+    with net.told(ranges.name.rpartition("/")[2], lanes.transfer_size(wheel.archive, missing)):
+        lanes.write(stage, wheel.archive, missing, wheel.sha256)
 
 
 def _reused(stage: Stage, wheel: Wheel, path: str, member: Member) -> bool:

@@ -7,6 +7,7 @@ zips have none of these. Never reads a member: `archive` does.
 
 from __future__ import annotations
 
+import re
 import struct
 import unicodedata
 from dataclasses import dataclass
@@ -40,9 +41,9 @@ _SPECIAL_BITS = 0o7000
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024
-_DEVICES = frozenset(
-    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)))
-)
+_DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|(?:com|lpt)[1-9])\s*(?:[./]|\Z)", re.IGNORECASE)
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,99}(?<!\.)/){0,9}[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,99}(?<!\.)")
+"""What nearly all names look like: nothing in them but a device's name could be wrong."""
 
 _MOST_INFLATED, _INFLATED_SLACK = 1032, 2048
 """A deflated byte gives 1,032 bytes at most (RFC 1951: 258 bytes for two bits)."""
@@ -230,6 +231,14 @@ def _wide(extra: bytes, fields: list[int]) -> list[int]:
 
 def _safe(name: str) -> str:
     """Return the name, refusing those that could be written outside of the folder, or mean something else elsewhere."""
+    if not _PLAIN.fullmatch(name):
+        _check_spelling(name)
+    if _DEVICE.search(name):
+        raise ValueError(f"its member {name!r} has the name of a device")
+    return name
+
+
+def _check_spelling(name: str) -> None:
     parts = name.split("/")
     if "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in parts) or ":" in parts[0]:
         raise ValueError(f"its member {name!r} would be unpacked outside of its folder")
@@ -239,11 +248,8 @@ def _safe(name: str) -> str:
         raise ValueError(f"its member {name!r} has a character in its name that cannot be seen")
     if len(name.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_NAME for part in parts):
         raise ValueError(f"its member {name[:60]!r}… has a name that is too long for a file system")
-    if any(part.partition(".")[0].rstrip().lower() in _DEVICES for part in parts):
-        raise ValueError(f"its member {name!r} has the name of a device")
     if any(part.endswith((" ", ".")) for part in parts):
         raise ValueError(f"its member {name!r} has a name that ends with a space or a dot, which some systems drop")
-    return name
 
 
 def _index(entries: Iterable[Member]) -> dict[str, Member]:
@@ -260,7 +266,10 @@ def _check_names(members: dict[str, Member], folders: frozenset[str]) -> None:
     seen: dict[str, str] = {}
     for name in (*members, *folders):
         for part in _upwards(name):
-            other = seen.setdefault(unicodedata.normalize("NFC", part).casefold(), part)
+            folded = part.lower() if part.isascii() else unicodedata.normalize("NFC", part).casefold()
+            if folded in seen and seen[folded] == part:
+                break  # and so are the folders above it
+            other = seen.setdefault(folded, part)
             if other != part:
                 raise ValueError(f"its members {other!r} and {part!r} have the same name on some file systems")
         above = name.rpartition("/")[0]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from contextlib import suppress
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,8 @@ class Pool:
 
     def find(self, name: str, size: int, sha256: str) -> Path | None:
         """Return a file that has the content, after computing its digest; None where there is none."""
+        if not self.folders and size < SHARED_FROM:
+            return None
         named = (folder / name for folder in self.folders)
         return next((path for path in (*named, *self._shared(size, sha256)) if _is(path, size, sha256)), None)
 
@@ -109,6 +111,8 @@ class Parts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._busy: set[Path] = set()
+        self._choosing = threading.Lock()
         self.used = False
 
     def through(
@@ -125,17 +129,29 @@ class Parts:
         rest
             Gives the bytes from one place to another.
         """
-        path, begin = self._holding(key, start) or (self._folder / f"{key}-{start}", start)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        size = path.stat().st_size if path.exists() else 0
-        have = min(begin + size, stop)
-        if have > start:
-            self.used = True
-            yield from blocks(path, start - begin, have - begin)
-        if have < stop:
-            yield from self._written_down(path, rest(have, stop))
-        with suppress(FileNotFoundError):
-            path.unlink()
+        path, begin = self._taken(key, start)
+        try:
+            size = path.stat().st_size if path.exists() else 0
+            have = min(begin + size, stop)
+            if have > start:
+                self.used = True
+                yield from blocks(path, start - begin, have - begin)
+            if have < stop:
+                yield from self._written_down(path, rest(have, stop))
+            with self._choosing:
+                path.unlink(missing_ok=True)
+        finally:
+            self._busy.discard(path)
+
+    def _taken(self, key: str, start: int) -> tuple[Path, int]:
+        """Return the part to go on with, or a new one, and where it begins; nobody else is given it meanwhile."""
+        with self._choosing:
+            # A folder that is gone is not made again: whoever removed it gave the install up.
+            if not self._folder.exists():
+                self._folder.mkdir()
+            path, begin = self._holding(key, start) or (self._folder / f"{key}-{start}", start)
+            self._busy.add(path)
+        return path, begin
 
     def _written_down(self, path: Path, chunks: Generator[bytes, None, None]) -> Iterator[bytes]:
         try:
@@ -150,6 +166,6 @@ class Parts:
         """Return a part that has the byte at `start`, and where it begins."""
         for path in self._folder.glob(f"{key}-*"):
             begin = int(path.name.rpartition("-")[2])
-            if begin <= start < begin + path.stat().st_size:
+            if path not in self._busy and begin <= start < begin + path.stat().st_size:
                 return path, begin
         return None

@@ -1,7 +1,7 @@
 """Work that goes on at the same time: bytes arrive, are inflated, and are hashed and written, each in its thread.
 
-Owns the two ways to hand chunks from thread to thread, with few of them waiting so that memory stays constant. Never
-knows what the chunks are. Sockets, zlib, hashlib and files all let other threads run while they work.
+Owns the ways to hand chunks from thread to thread, with few of them waiting so that memory stays constant, and to do two
+things beside each other. Never knows what the chunks are. Sockets, zlib, hashlib and files all let other threads run while they work.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     Chunk = TypeVar("Chunk", bytes, memoryview)
 
-LARGE = 1 << 21
-"""From how many bytes on a thread is worth starting."""
-
 _WAITING = 6
 """How many chunks wait at most: of 1 MiB, where they are inflated."""
 
 _LOOK_UP = 0.1
+
+_PATIENCE = 5.0
+"""Seconds to wait for work that was told to stop: it stops at its next chunk, unless that is not coming."""
 
 
 def ahead(chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
@@ -105,5 +105,33 @@ def behind(work: Callable[[bytes], object]) -> Iterator[Callable[[bytes], None]]
         raise
     hand(None)
     thread.join()
+    if failures:
+        raise failures[0]
+
+
+@contextmanager
+def beside(work: Callable[[threading.Event], object]) -> Iterator[None]:
+    """Run work in a thread beside the block, and wait for it at the end of the block; what it raises is raised there.
+
+    Where the block fails, the event that the work was given is set: it should end at its next chunk.
+    """
+    stopped = threading.Event()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work(stopped)
+        except BaseException as error:  # noqa: BLE001 (it is raised at the end of the block)
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+        thread.join()
+    except BaseException:
+        stopped.set()
+        thread.join(_PATIENCE)
+        raise
     if failures:
         raise failures[0]

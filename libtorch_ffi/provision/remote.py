@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -119,6 +120,7 @@ class Net:
         self._telling = False
         self._met: set[str] = set()
         self.received = 0
+        self._counting = threading.Lock()
         self.timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
 
     def __enter__(self) -> Self:
@@ -194,7 +196,8 @@ class Net:
                 return answer
 
     def _count(self, size: int) -> None:
-        self.received += size
+        with self._counting:
+            self.received += size
         if self._telling:
             self.progress.advance(size)
 

@@ -8,18 +8,16 @@ asked. Never puts a tree in place.
 from __future__ import annotations
 
 import logging
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from libtorch_ffi.errors import IntegrityError, NotFoundError
-from libtorch_ffi.provision import catalogue, closure, index
+from libtorch_ffi.provision import catalogue, closure, index, lanes
 from libtorch_ffi.provision.archive import Archive, LocalFile
 from libtorch_ffi.provision.describe import describe
 from libtorch_ffi.provision.kept import sha256_of
 from libtorch_ffi.provision.nar import nar_sha256
-from libtorch_ffi.provision.overlap import LARGE
 from libtorch_ffi.provision.providers import Providers
 from libtorch_ffi.provision.remote import AbsentError, NoRangesError, RemoteFile, download, shown
 from libtorch_ffi.provision.settings import ARCHIVE, is_address
@@ -249,11 +247,7 @@ def _unpack(order: Order, archive: Archive) -> None:
     members = {
         inside: member for name, member in archive.members.items() if _is_of_libtorch(inside := name.partition("/")[2])
     }
-    paths = {member.name: inside for inside, member in members.items()}
-    order.stage.expect(sum(member.size for member in members.values()))
-    with closing(archive.each(members.values())) as contents:
-        for member, chunks in contents:
-            order.stage.write(paths[member.name], chunks, executable=member.executable, large=member.size >= LARGE)
+    lanes.write(order.stage, archive, members, lambda _: None)
     closure.check(order.stage, order.target)
 
 

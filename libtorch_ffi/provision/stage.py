@@ -12,16 +12,17 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from libtorch_ffi.errors import IntegrityError, StoreError
 from libtorch_ffi.provision import mark
 from libtorch_ffi.provision.kept import Parts, blocks, sha256_of
-from libtorch_ffi.provision.overlap import behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from typing_extensions import Self
 
     from libtorch_ffi.provision.kept import Pool
 
@@ -34,6 +35,45 @@ class Entry:
 
     size: int
     sha256: str
+
+
+class Written:
+    """A file that is being written, and hashed while it is.
+
+    Parameters
+    ----------
+    name
+        Its path inside the tree, with slashes.
+    path
+        Where it lies; there must be no file yet.
+    mode
+        Its mode, of which the umask takes its part.
+    """
+
+    def __init__(self, name: str, path: Path, mode: int) -> None:
+        self.name = name
+        self.path = path
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+    def take(self, chunk: bytes) -> None:
+        """Append a chunk."""
+        self._digest.update(chunk)
+        self.size += len(chunk)
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+
+    def sha256(self) -> str:
+        """Return the digest of what was appended."""
+        return self._digest.hexdigest()
 
 
 class Stage:
@@ -62,7 +102,7 @@ class Stage:
         self.parts = Parts(path / _SCRATCH)
         self.resumable = False
         self.entries: dict[str, Entry] = {}
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
 
     def write(
         self,
@@ -71,7 +111,6 @@ class Stage:
         *,
         executable: bool = False,
         sha256: str | None = None,
-        large: bool = False,
     ) -> None:
         """Write a file, checking its digest while it is written.
 
@@ -85,27 +124,39 @@ class Stage:
             Whether it may be run; all other bits of its mode come from the umask.
         sha256
             The digest that it must have.
-        large
-            Whether hashing and writing should go on while the next chunk is made.
 
         Raises
         ------
         IntegrityError
             Where the content has another digest; the file is removed.
         """
-        path = self._place(name)
-        mode = 0o777 if executable else 0o666
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            digest = _copied(chunks, file, large=large)
-            size = file.tell()
+        file = self.create(name, executable=executable)
+        with file:
+            for chunk in chunks:
+                file.take(chunk)
+        self.add(file, sha256)
+
+    def create(self, name: str, *, executable: bool = False) -> Written:
+        """Create a file that is empty still; `add` takes it in when it has been written."""
+        return Written(name, self._place(name), 0o777 if executable else 0o666)
+
+    def add(self, file: Written, sha256: str | None = None) -> None:
+        """Take a file that has been written in among the tree's.
+
+        Raises
+        ------
+        IntegrityError
+            Where its content has another digest than the given one; the file is removed.
+        """
+        digest = file.sha256()
         if sha256 not in (None, digest):
-            path.unlink()
+            file.path.unlink()
             raise IntegrityError(
-                f"{name} has the sha256 {digest}, where {sha256} was published: the bytes were changed or "
+                f"{file.name} has the sha256 {digest}, where {sha256} was published: the bytes were changed or "
                 "damaged on their way. Nothing was kept. Run the command again; if it fails alike, set "
                 "LIBTORCH_SOURCE to another source."
             )
-        self.entries[name] = Entry(size, digest)
+        self.entries[file.name] = Entry(file.size, digest)
 
     def reuse(self, name: str, size: int, sha256: str, *, executable: bool = False) -> bool:
         """Put a file in the tree that is on this disk already, by a hard link where that can be; False if none is.
@@ -203,29 +254,11 @@ class Stage:
         (self.path / mark.NAME).write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
 
     def _place(self, name: str) -> Path:
-        path = self.path / name
-        if path.parent not in self._folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(path.parent)
-        return path
-
-
-def _copied(chunks: Iterable[bytes], file: IO[bytes], *, large: bool) -> str:
-    """Write chunks to a file; return their sha256."""
-    digest = hashlib.sha256()
-
-    def take(chunk: bytes) -> None:
-        digest.update(chunk)
-        file.write(chunk)
-
-    if large:
-        with behind(take) as hand:
-            for chunk in chunks:
-                hand(chunk)
-    else:
-        for chunk in chunks:
-            take(chunk)
-    return digest.hexdigest()
+        folder = name.rpartition("/")[0]
+        if folder not in self._folders:
+            (self.path / folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        return self.path / name
 
 
 def take_over(stage: Stage, dead: list[Path]) -> None:

@@ -131,7 +131,7 @@ def staged(home: Path, target: Target) -> Iterator[Stage]:
     with explained(home):
         _sweep(place, _DEBRIS)
         dead = _beside_all(place, _STAGE)
-        stage = Stage(_beside(place, _STAGE), Pool(home, [*dead, place]))
+        stage = Stage(_beside(place, _STAGE), Pool(home, [*dead, *([place] if place.is_dir() else [])]))
         stage.path.mkdir(parents=True)
         take_over(stage, dead)
         try:

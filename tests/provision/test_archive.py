@@ -124,7 +124,8 @@ def test_a_member_that_inflates_to_more_than_its_size_is_cut_short() -> None:
     place = data.rindex(b"PK\1\2") + 24
     data[place : place + 4] = struct.pack("<I", 1000)
     archive = Archive(Memory(bytes(data)))
-    _, chunks = next(archive.each(archive.members.values()))
+    contents = archive.each(archive.members.values())
+    _, chunks = next(contents)
     with pytest.raises(IntegrityError, match="damaged"):
         next(chunks)
 
