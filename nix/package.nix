@@ -4,6 +4,7 @@
   buildPythonPackage,
   filelock,
   hypothesis,
+  isal,
   libtorch,
   numpy,
   packaging,
@@ -19,6 +20,7 @@ let
   inherit (builtins.fromTOML (builtins.readFile ../pyproject.toml)) project;
   dependencies = [
     filelock
+    isal
     packaging
     platformdirs
     pypi-simple

@@ -15,6 +15,7 @@ let
     packages: with packages; [
       filelock
       hypothesis
+      isal
       mypy
       numpy
       packaging

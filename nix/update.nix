@@ -4,6 +4,7 @@ let
   interpreter = python.withPackages (
     packages: with packages; [
       filelock
+      isal
       packaging
       platformdirs
       pypi-simple

@@ -1,7 +1,8 @@
 """Work that goes on at the same time: bytes arrive, are inflated, and are hashed and written, each in its thread.
 
-Owns the ways to hand chunks from thread to thread, with few of them waiting so that memory stays constant, and to do two
-things beside each other. Never knows what the chunks are. Sockets, zlib, hashlib and files all let other threads run while they work.
+Owns the ways to hand chunks from thread to thread, with few of them waiting so that memory stays constant, and to do
+two things beside each other. Never knows what the chunks are. Sockets, zlib, hashlib and files all let other threads
+run while they work.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from libtorch_ffi.errors import IntegrityError, StoreError
@@ -20,7 +21,6 @@ from libtorch_ffi.provision.kept import Parts, blocks, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -31,10 +31,11 @@ _SCRATCH = ".download"
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a tree: its size in bytes and its sha256."""
+    """A file of a tree: its size in bytes, its sha256, and when it was written, in nanoseconds."""
 
     size: int
     sha256: str
+    time: int
 
 
 class Written:
@@ -45,15 +46,15 @@ class Written:
     name
         Its path inside the tree, with slashes.
     path
-        Where it lies; there must be no file yet.
+        Where it lies; there must be no file yet. No `Path`: to make one takes as long as to make the file.
     mode
         Its mode, of which the umask takes its part.
     """
 
-    def __init__(self, name: str, path: Path, mode: int) -> None:
+    def __init__(self, name: str, path: str, mode: int) -> None:
         self.name = name
         self.path = path
-        self.size = 0
+        self.size = self.time = 0
         self._digest = hashlib.sha256()
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
 
@@ -61,6 +62,7 @@ class Written:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.time = os.fstat(self._file).st_mtime_ns
         os.close(self._file)
 
     def take(self, chunk: bytes) -> None:
@@ -150,13 +152,13 @@ class Stage:
         """
         digest = file.sha256()
         if sha256 not in (None, digest):
-            file.path.unlink()
+            (self.path / file.name).unlink()
             raise IntegrityError(
                 f"{file.name} has the sha256 {digest}, where {sha256} was published: the bytes were changed or "
                 "damaged on their way. Nothing was kept. Run the command again; if it fails alike, set "
                 "LIBTORCH_SOURCE to another source."
             )
-        self.entries[file.name] = Entry(file.size, digest)
+        self.entries[file.name] = Entry(file.size, digest, file.time)
 
     def reuse(self, name: str, size: int, sha256: str, *, executable: bool = False) -> bool:
         """Put a file in the tree that is on this disk already, by a hard link where that can be; False if none is.
@@ -173,14 +175,15 @@ class Stage:
         found = self.pool.find(name, size, sha256)
         if found is None:
             return False
-        path = self._place(name)
+        path = Path(self._place(name))
         try:
             if found.stat().st_uid != os.geteuid():
                 raise PermissionError(errno.EPERM, "another user's file")
             path.hardlink_to(found)
         except OSError:
             self.write(name, blocks(found), executable=executable, sha256=sha256)
-        self.entries[name] = Entry(size, sha256)
+        else:
+            self.entries[name] = Entry(size, sha256, path.stat().st_mtime_ns)
         return True
 
     def expect(self, size: int) -> None:
@@ -216,7 +219,8 @@ class Stage:
     def reread(self, name: str) -> None:
         """Take the digest of a file anew, after it was edited in place."""
         path = self.path / name
-        self.entries[name] = Entry(path.stat().st_size, sha256_of(path))
+        about = path.stat()
+        self.entries[name] = Entry(about.st_size, sha256_of(path), about.st_mtime_ns)
 
     def drop(self, name: str) -> None:
         """Remove a file."""
@@ -244,21 +248,18 @@ class Stage:
     def finish(self, receipt: dict[str, Any]) -> None:
         """Write the list of files, and `.ok` last."""
         shutil.rmtree(self.path / _SCRATCH, ignore_errors=True)
-        lines = (
-            f"{entry.sha256} {entry.size} {(self.path / name).stat().st_mtime_ns} {name}\n"
-            for name, entry in sorted(self.entries.items())
-        )
+        lines = (f"{entry.sha256} {entry.size} {entry.time} {name}\n" for name, entry in sorted(self.entries.items()))
         listing = "".join(lines).encode()
         (self.path / mark.FILES_NAME).write_bytes(listing)
         stated = {**receipt, "listing": hashlib.sha256(listing).hexdigest()}
         (self.path / mark.NAME).write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
 
-    def _place(self, name: str) -> Path:
+    def _place(self, name: str) -> str:
         folder = name.rpartition("/")[0]
         if folder not in self._folders:
             (self.path / folder).mkdir(parents=True, exist_ok=True)
             self._folders.add(folder)
-        return self.path / name
+        return f"{self.path}/{name}"
 
 
 def take_over(stage: Stage, dead: list[Path]) -> None:

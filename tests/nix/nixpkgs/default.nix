@@ -116,6 +116,7 @@ let
   basePythonPackages = lib.genAttrs [
     "filelock"
     "hypothesis"
+    "isal"
     "mypy"
     "numpy"
     "packaging"
