@@ -2,30 +2,24 @@
 
 Owns the command `BuildExt`: it provisions a libtorch, then compiles and links each extension of a distribution with
 that libtorch's flags. Knows nothing of our own extension (`libtorch_ffi.build.own` does): what is said here holds for
-anyone's.
-
-What an extension's author says comes after what libtorch asks for, and the environment's ``CPPFLAGS``, ``CFLAGS``,
-``CXXFLAGS`` and ``LDFLAGS`` come last, so the nearer to the person, the stronger. The flags that Python itself was
-built with are left out: they are a C compiler's and another machine's (``-O3 -g -fwrapv``, hardening, old SDKs).
+anyone's. The order of the flags, by which an author's win, is `libtorch_ffi.build.command`'s.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import platform
-import shlex
 import sys
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
-from libtorch_ffi import provision
-from libtorch_ffi.build import objects, process, toolchain
-from libtorch_ffi.build.flags import Flags, flags
-from libtorch_ffi.errors import BuildError
+from libtorch_ffi.build import choice, command, objects, toolchain
+from libtorch_ffi.build.extension import LibtorchExtension
+from libtorch_ffi.errors import BuildError, LibtorchFFIError
 from libtorch_ffi.provision.sandbox import in_nix_sandbox
 
 if TYPE_CHECKING:
@@ -36,22 +30,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-COMPILE = ("-O2", "-DNDEBUG", "-fPIC", "-fvisibility=hidden", "-fvisibility-inlines-hidden")
-"""For every file of an extension: nothing but the module's init function needs to be seen from outside."""
-
-LINK = {
-    # With a DT_RPATH, unlike a DT_RUNPATH, another libtorch in LD_LIBRARY_PATH does not get in between, and libraries
-    # of the tree that have no path of their own are found too. That holds for the libraries that the extension itself
-    # needs, so all of them are named, also those of which it calls nothing.
-    "linux": ("-shared", "-Wl,--disable-new-dtags", "-Wl,--no-as-needed"),
-    "darwin": ("-bundle", "-undefined", "dynamic_lookup"),
-}
-STRIP = {"linux": ("-Wl,-s",), "darwin": ("-Wl,-x",)}
-"""To leave out the symbols that only a debugger or a profiler reads."""
+CPP = frozenset((".cpp", ".cc", ".cxx", ".c++", ".C", ".cp", ".CPP", ".mm"))
+"""The suffixes by which compilers know C++ (and Objective-C++)."""
 
 
 class BuildExt(build_ext):
     """setuptools' ``build_ext``, for extensions against libtorch.
+
+    It builds each `LibtorchExtension`. Where there is none, as in a pyproject.toml, it builds every extension whose
+    sources are all C++. Any other is left to setuptools.
 
     A source may be a pattern such as ``src/*.cpp``, and so may a dependency. Several compilers run at once: as many as
     ``--parallel`` says, else ``MAX_JOBS``, else as there are processors.
@@ -68,10 +55,17 @@ class BuildExt(build_ext):
             extension.depends = _expanded(extension.depends)
 
     def run(self) -> None:
+        """Build, and end with a paragraph where that fails: setuptools prints one for its own errors alone."""
+        try:
+            self.build()
+        except LibtorchFFIError as error:
+            raise CompileError(str(error)) from error
+
+    def build(self) -> None:
         """Find the compiler, then the libtorch, then build: what is missing is told before anything is downloaded."""
         toolchain.check_python_headers()
         toolchain.find_compiler()
-        self.libtorch = provision.ensure()
+        self.libtorch = self.choose_libtorch()
         log.info(
             "building against libtorch %s %s in %s%s",
             self.libtorch.version,
@@ -82,13 +76,22 @@ class BuildExt(build_ext):
         self.compiler_at_hand = toolchain.find_compiler(self.libtorch.cxx_standard)
         super().run()
 
+    def choose_libtorch(self) -> Libtorch:
+        """Return what to build against: what the environment names, else what libtorch_ffi itself was built against."""
+        return choice.choose()
+
     def build_extensions(self) -> None:
         """Build one extension after the other; it is the files of each that are compiled in parallel."""
+        named = any(isinstance(extension, LibtorchExtension) for extension in self.extensions)
         for extension in self.extensions:
-            self.build_extension(extension)
+            if isinstance(extension, LibtorchExtension) or (not named and _is_cpp(extension)):
+                self.build_extension(extension)
+            else:
+                super().build_extension(extension)
 
     def build_extension(self, ext: Extension) -> None:
         """Compile what changed and link it."""
+        _check_sources(ext)
         folder = self.object_folder() / f"{ext.name}-{self.libtorch.version}-{self.libtorch.flavor}"
         jobs = objects.jobs(self.parallel or None)
         made = objects.compile_all(self.units(ext, folder, jobs), folder, self.recipe(ext), jobs)
@@ -113,53 +116,57 @@ class BuildExt(build_ext):
         """Return the header that each source of an extension includes first, where it has one."""
         return None
 
+    def headers(self) -> tuple[Path, ...]:
+        """Return the folders of headers that come after the author's own: those of the caster and of pybind11."""
+        return command.companions()
+
     def recipe(self, ext: Extension) -> objects.Recipe:
         """Return how the files of an extension are compiled."""
         compiler = self.compiler_at_hand
-        words = [
-            *compiler.command,
-            *_architecture(),
-            *COMPILE,
-            *self._flags().cxxflags,
-            *_of_python(),
-            *_preprocessor(ext),
-            *ext.extra_compile_args,
-            *_environment("CPPFLAGS", "CFLAGS", "CXXFLAGS"),
-        ]
         identity = f"{compiler.release}, libtorch {self.libtorch.version} {self.libtorch.flavor}"
-        return objects.Recipe(tuple(words), compiler.family, identity, self.precompiled_header(ext))
-
-    def _flags(self) -> Flags:
-        compiler = self.compiler_at_hand
-        classic = toolchain.takes_ld_classic(compiler.command)
-        return flags(self.libtorch, system_headers=True, libstdcxx=compiler.libstdcxx, ld_classic=classic)
+        words = command.compiling(compiler, self.libtorch, _own(ext, self.headers()))
+        return objects.Recipe(words, compiler.family, identity, self.precompiled_header(ext))
 
     def _link(self, ext: Extension, made: list[str], target: Path) -> None:
-        words = [
-            *self.compiler_at_hand.command,
-            *_architecture(),
-            *LINK[sys.platform],
-            *(() if self.editable_mode or self.debug else STRIP[sys.platform]),
-            *made,
-            "-o",
-            str(target),
+        strip = not (self.editable_mode or self.debug)
+        words = command.linking(self.compiler_at_hand, self.libtorch, _own(ext, ()), made, target, strip=strip)
+        command.link(words, ext.name, self.libtorch)
+
+
+def _own(ext: Extension, headers: tuple[Path, ...]) -> command.Own:
+    defined = [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in ext.define_macros]
+    return command.Own(
+        preprocessor=(
+            *defined,
+            *(f"-U{name}" for name in ext.undef_macros),
+            *(f"-I{folder}" for folder in ext.include_dirs),
+        ),
+        headers=headers,
+        compile=tuple(ext.extra_compile_args),
+        libraries=(
             *(f"-L{folder}" for folder in ext.library_dirs),
             *(f"-l{name}" for name in ext.libraries),
             *(f"-Wl,-rpath,{folder}" for folder in ext.runtime_library_dirs),
-            *self._flags().ldflags,
-            *ext.extra_link_args,
-            *_environment("LDFLAGS"),
-        ]
-        log.debug("%s", shlex.join(words))
-        answer = process.run(words)
-        if answer.stderr:
-            log.log(logging.ERROR if answer.returncode else logging.WARNING, "%s", answer.stderr.rstrip())
-        if answer.returncode != 0:
-            raise BuildError(
-                f"The extension {ext.name} could not be linked against the libtorch in {self.libtorch.prefix}: the "
-                f"linker ended with status {answer.returncode}. What it said stands above. Nothing was installed. "
-                "`libtorch-ffi doctor` shows which libtorch is used and why; mend it and run the same command again."
-            )
+        ),
+        link=tuple(ext.extra_link_args),
+    )
+
+
+def _is_cpp(ext: Extension) -> bool:
+    return all(Path(source).suffix in CPP for source in ext.sources)
+
+
+def _check_sources(ext: Extension) -> None:
+    """Refuse an extension of which a compiler would make something else than its author meant."""
+    other = next((source for source in ext.sources if Path(source).suffix not in CPP), None)
+    if other is None and ext.sources:
+        return
+    found = f"it has the source {other}" if other else "none of its sources exists"
+    raise BuildError(
+        f"The extension {ext.name} cannot be built: a libtorch extension is made of C++ files "
+        f"({', '.join(sorted(CPP))}), and {found}. Nothing was compiled. Correct its `sources`; CUDA's .cu files and "
+        "other languages are built by CMake, with find_package(LibtorchFFI)."
+    )
 
 
 def _expanded(patterns: list[str]) -> list[str]:
@@ -168,22 +175,3 @@ def _expanded(patterns: list[str]) -> list[str]:
     for pattern in patterns:
         expanded += sorted(map(str, Path().glob(pattern))) if set(pattern) & set("*?[") else [pattern]
     return expanded
-
-
-def _architecture() -> list[str]:
-    """Name the running Python's architecture to Apple's compiler: a universal Python's own flags name two."""
-    return ["-arch", platform.machine()] if sys.platform == "darwin" else []
-
-
-def _of_python() -> list[str]:
-    folders = dict.fromkeys([sysconfig.get_path("include"), sysconfig.get_path("platinclude")])
-    return [f"-I{folder}" for folder in folders]
-
-
-def _preprocessor(ext: Extension) -> list[str]:
-    defined = [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in ext.define_macros]
-    return [*defined, *(f"-U{name}" for name in ext.undef_macros), *(f"-I{folder}" for folder in ext.include_dirs)]
-
-
-def _environment(*names: str) -> list[str]:
-    return [word for name in names for word in shlex.split(os.environ.get(name, ""))]

@@ -252,7 +252,7 @@ def _run_compiler(unit: Unit, recipe: Recipe, mode: Sequence[str], read_before: 
         log.log(logging.ERROR if answer.returncode else logging.WARNING, "%s", answer.stderr.rstrip())
     if answer.returncode != 0:
         raise BuildError(_failed(unit.source, answer.returncode))
-    read = dict.fromkeys([*_listed(unit.depfile.read_text(encoding="utf-8")), *read_before])
+    read = dict.fromkeys([*listed(unit.depfile.read_text(encoding="utf-8")), *read_before])
     unit.stamp.write_text(_how(recipe) + "".join(f"{file}\n" for file in read), encoding="utf-8")
     os.utime(unit.stamp, (started, started))
     unit.depfile.unlink()
@@ -290,7 +290,7 @@ def _is_fresh(unit: Unit, recipe: Recipe) -> bool:
         return False
 
 
-def _listed(depfile: str) -> list[str]:
+def listed(depfile: str) -> list[str]:
     """Return the files that a compiler lists, as a rule of a Makefile: the source, and each header but a system's."""
     _, _, names = depfile.replace("\\\n", " ").partition(": ")
     return [name.replace("\\ ", " ").replace("$$", "$") for name in re.findall(r"(?:\\ |\S)+", names)]

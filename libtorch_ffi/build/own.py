@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from libtorch_ffi import provision
 from libtorch_ffi.build import objects, process, record
 from libtorch_ffi.build.build_ext import BuildExt
 
 if TYPE_CHECKING:
     from setuptools.extension import Extension
 
-    from libtorch_ffi.build.objects import Recipe
+    from libtorch_ffi.provision import Libtorch
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +34,16 @@ class BuildOwn(BuildExt):
 
     def run(self) -> None:
         """Build, then write down what the extension was built against and which operators that has."""
-        super().run()
+        self.build()  # whose failures `libtorch_ffi.build.backend` tells
         record.write(self._record(), self.libtorch)
         self._write_stubs()
         if self.inplace:
             for path in self._beside():
                 shutil.copyfile(path, Path(PACKAGE, path.name))
+
+    def choose_libtorch(self) -> Libtorch:
+        """Return what the environment asks for, or the default."""
+        return provision.ensure()
 
     def precompiled_header(self, ext: Extension) -> Path | None:
         """Return ``pch.h``, which lies beside the sources."""
@@ -53,10 +58,9 @@ class BuildOwn(BuildExt):
             return super().units(ext, folder, jobs)
         return objects.batches([Path(source) for source in ext.sources], folder, jobs)
 
-    def recipe(self, ext: Extension) -> Recipe:
-        """Add pybind11's headers."""
-        ext.include_dirs = [str(self._pybind11()), *ext.include_dirs]
-        return super().recipe(ext)
+    def headers(self) -> tuple[Path, ...]:
+        """Return pybind11's alone."""
+        return (self._pybind11(),)
 
     def get_outputs(self) -> list[str]:
         """Add the record and the stubs to what the build makes."""

@@ -21,6 +21,7 @@
 #include "script_trace.h"
 #include "script_values.h"
 #include "storage.h"
+#include "table.h"
 #include "tensor.h"
 #include "values.h"
 #include "warnings.h"
@@ -43,6 +44,7 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_errors(module);
     ltf::register_values(module);
     ltf::register_tensor(module);
+    ltf::register_table(module);
     ltf::register_script_object(module);
     ltf::register_storage(module);
     ltf::register_random(module);

@@ -23,7 +23,9 @@ LOAD = "from libtorch_ffi._load import load; print(load().answer())"
 
 def python_files(folder: Path) -> set[str]:
     """Return the package's Python files and data, as the wheel names them."""
-    kept = [path for path in (folder / "libtorch_ffi").rglob("*") if path.suffix in {".py", ".pyi", ".json", ".typed"}]
+    suffixes = {".py", ".pyi", ".json", ".typed"}
+    kept = [path for path in (folder / "libtorch_ffi").rglob("*") if path.suffix in suffixes or "include" in path.parts]
+    kept = [path for path in kept if path.is_file()]
     names = {path.relative_to(folder).as_posix() for path in kept if "__pycache__" not in path.parts}
     return names - {"libtorch_ffi/_built.json"}
 
@@ -90,6 +92,7 @@ def test_the_wheel_runs_and_says_what_it_was_built_against(
         "flavor": "cpu",
         "platform": "linux-x86_64",
         "prefix": str(libtorch_prefix),
+        "include_dirs": [str(libtorch_prefix / "include"), str(libtorch_prefix / "include/torch/csrc/api/include")],
         "library_dirs": [str(lib)],
         "libraries": ["torch", "torch_cpu", "c10"],
         "cxx11_abi": True,
@@ -230,7 +233,9 @@ def test_a_source_that_does_not_compile_ends_in_one_paragraph(project: Path, lib
     assert answer.returncode == 1
     assert "Traceback" not in answer.stderr
     assert "'missing' was not declared" in answer.stderr
-    assert "could not compile libtorch_ffi/csrc/answer.cpp: it ended with status 1" in last_paragraph(answer.stderr)
+    assert "libtorch_ffi/csrc/answer.cpp:2:" in answer.stderr
+    told = last_paragraph(answer.stderr)
+    assert re.search(r"could not compile \S+/batch\d\.cpp: it ended with status 1", told)
 
 
 def test_a_link_that_fails_ends_in_one_paragraph(project: Path, libtorch_prefix: Path) -> None:
