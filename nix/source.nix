@@ -10,6 +10,7 @@ let
     "MANIFEST.in"
     "README.md"
     "benchmarks"
+    "docs"
     "libtorch_ffi"
     "pyproject.toml"
     "tests"
