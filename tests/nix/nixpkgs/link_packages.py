@@ -3,8 +3,8 @@
     python link_packages.py SITE OUT [NAME ...]
 
 Owns the choice of what belongs to a package: what its RECORD lists, and its requirements' in turn. So a name that an
-expression of the flake forgets is missing in its build, as it is with nixpkgs. Writes `OUT/site`, and `OUT/bin` with
-the commands of the packages that are named.
+expression of the flake forgets is missing in its build, as it is with nixpkgs; and one that is not installed here is an
+empty package. Writes `OUT/site`, and `OUT/bin` with the commands of the packages that are named.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def closure(named: list[str], installed: dict[NormalizedName, Distribution]) -> 
     todo = list(named)
     while todo:
         name = canonicalize_name(todo.pop())
-        if name not in found:
+        if name not in found and name in installed:
             found[name] = installed[name]
             required = map(Requirement, installed[name].requires or [])
             todo += [each.name for each in required if each.marker is None or each.marker.evaluate({"extra": ""})]
@@ -64,8 +64,9 @@ def main(site: Path, out: Path, names: list[str]) -> None:
     (out / "site").mkdir(parents=True)
     for package in closure(names, installed):
         link(package, site, out / "site")
-    for name in names:
-        write_commands(installed[canonicalize_name(name)], out / "bin")
+    for name in map(canonicalize_name, names):
+        if name in installed:
+            write_commands(installed[name], out / "bin")
 
 
 if __name__ == "__main__":
