@@ -25,7 +25,7 @@ bool is_nested(PyObject* object) {
 }
 
 /// An item of a list or tuple that Python code may have changed since its length was taken.
-Ref item_of(PyObject* items, Py_ssize_t index) {
+Ref nested_item(PyObject* items, Py_ssize_t index) {
     if (index >= PySequence_Fast_GET_SIZE(items)) {
         raise(PyExc_RuntimeError, "the data changed while it was read");
     }
@@ -91,7 +91,7 @@ struct Survey {
                   static_cast<long long>(shape[depth]), depth, length);
         }
         for (Py_ssize_t i = 0; i < length; ++i) {
-            const Ref item = item_of(items.get(), i);
+            const Ref item = nested_item(items.get(), i);
             visit(item.get(), depth + 1);
         }
     }
@@ -149,7 +149,7 @@ void fill(Element*& next, PyObject* object, at::IntArrayRef shape) {
         raise(PyExc_RuntimeError, "the data changed while it was read");
     }
     for (int64_t i = 0; i < shape[0]; ++i) {
-        const Ref item = item_of(items.get(), i);
+        const Ref item = nested_item(items.get(), i);
         fill(next, item.get(), shape.slice(1));
     }
 }

@@ -159,7 +159,7 @@ at::Device read_device_of(Device device) {
 
 // Exporting
 
-void check_exportable(const at::Tensor& tensor) {
+void check_dlpack_exportable(const at::Tensor& tensor) {
     const char* hindrance = tensor.requires_grad()            ? "requires grad: use tensor.detach()"
                             : tensor.layout() != at::kStrided ? "is not strided: use tensor.to_dense()"
                             : tensor.is_nested()              ? "is nested: use tensor.unbind()"
@@ -239,7 +239,7 @@ PyObject* export_as(const at::Tensor& tensor, bool copied) {
 }
 
 py::object to_capsule(const at::Tensor& tensor, bool versioned, bool copied) {
-    check_exportable(tensor);
+    check_dlpack_exportable(tensor);
     return py::reinterpret_steal<py::object>(versioned ? export_as<Versioned>(tensor, copied)
                                                        : export_as<Unversioned>(tensor, copied));
 }

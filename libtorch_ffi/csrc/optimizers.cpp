@@ -225,7 +225,7 @@ void read(const char* name, PyObject* value, std::optional<Value>& field) {
 }
 
 /// Reads the fields that a dict has; the others keep what they are.
-struct Reader {
+struct FieldReader {
     handle dict;
 
     template <class Field>
@@ -469,7 +469,7 @@ class StepperOf final : public Stepper {
 
     void set_state(const at::Tensor& parameter, const pybind11::dict& fields) override {
         auto state = std::make_unique<State>();
-        each(*state, Reader{fields});
+        each(*state, FieldReader{fields});
         check_state(*state);
         const Turn turn(busy_);
         optimizer_.state()[parameter.unsafeGetTensorImpl()] = std::move(state);
@@ -479,7 +479,7 @@ class StepperOf final : public Stepper {
     optim::Optimizer& optimizer() override { return optimizer_; }
 
     void read_options(optim::OptimizerOptions& options, handle group) override {
-        each(static_cast<Options&>(options), Reader{group});
+        each(static_cast<Options&>(options), FieldReader{group});
     }
 
     void fit(const optim::OptimizerParamGroup& group) override {

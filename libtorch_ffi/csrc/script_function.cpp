@@ -52,7 +52,7 @@ void keep(const std::shared_ptr<torch::jit::CompilationUnit>& unit) {
     kept->insert(unit);
 }
 
-std::string type_name(PyObject* object) { return Py_TYPE(object)->tp_name; }
+std::string python_type_of(PyObject* object) { return Py_TYPE(object)->tp_name; }
 
 }  // namespace
 
@@ -65,7 +65,7 @@ c10::IValue ScriptFunction::argument(size_t index, PyObject* object) const {
     c10::IValue value;
     if (!read_script_value(object, described.type(), value)) {
         raise(PyExc_TypeError, "%s(): argument '%s' takes %s, not %s. The signature is %s", name().c_str(),
-              described.name().c_str(), described.type()->repr_str().c_str(), type_name(object).c_str(),
+              described.name().c_str(), described.type()->repr_str().c_str(), python_type_of(object).c_str(),
               schema().c_str());
     }
     return value;

@@ -140,7 +140,7 @@ void set_attribute(const ScriptModule& self, const std::string& name, const pybi
     self.object->setSlot(*slot, std::move(value));
 }
 
-std::vector<std::string> method_names(const ScriptModule& self) {
+std::vector<std::string> script_method_names(const ScriptModule& self) {
     std::vector<std::string> names;
     for (const torch::jit::Function* method : self.object->type()->methods()) {
         names.push_back(method->name());
@@ -189,7 +189,7 @@ void register_script_module(pybind11::module_& module) {
         .def("set_attribute", &set_attribute)
         .def("register", &register_slot)
         .def("slots", &slots)
-        .def("method_names", &method_names)
+        .def("method_names", &script_method_names)
         .def("define", [](const ScriptModule& self, const std::string& source) { module_of(self).define(source); })
         .def("train", [](const ScriptModule& self, bool on) { module_of(self).train(on); })
         .def("copy", [](const ScriptModule& self) { return ScriptModule{module_of(self).copy()._ivalue()}; })

@@ -38,7 +38,7 @@ struct ScriptUnit {
     std::shared_ptr<CompilationUnit> unit = std::make_shared<CompilationUnit>();
 };
 
-std::vector<std::string> define(const ScriptUnit& self, const std::string& source) {
+std::vector<std::string> compile_into(const ScriptUnit& self, const std::string& source) {
     std::vector<std::string> names;
     for (const torch::jit::Function* function :
          self.unit->define(std::nullopt, source + "\n", std::make_shared<SourceResolver>(), nullptr)) {
@@ -55,7 +55,7 @@ std::vector<std::string> function_names(const ScriptUnit& self) {
     return names;
 }
 
-ScriptFunction find(const ScriptUnit& self, const std::string& name) {
+ScriptFunction find_function(const ScriptUnit& self, const std::string& name) {
     torch::jit::Function* function = self.unit->find_function(c10::QualifiedName(name));
     if (function == nullptr) {
         raise(PyExc_AttributeError, "nothing was defined under the name '%s'", name.c_str());
@@ -108,13 +108,13 @@ void register_script_trace(pybind11::module_& module) {
     pybind11::class_<ScriptUnit>(module, "CompilationUnit", "Functions compiled from TorchScript's source.")
         .def(pybind11::init([](const std::string& source) {
                  ScriptUnit made;
-                 define(made, source);
+                 compile_into(made, source);
                  return made;
              }),
              pybind11::arg("source") = "")
-        .def("define", &define, "Compile the functions in a source text; returns their names.")
+        .def("define", &compile_into, "Compile the functions in a source text; returns their names.")
         .def("__dir__", &function_names)
-        .def("__getattr__", &find);
+        .def("__getattr__", &find_function);
     module.def("trace_script", &trace);
     module.def("script_module_with", &module_with);
 }

@@ -15,7 +15,7 @@
 namespace ltf {
 namespace {
 
-bool is_sequence(PyObject* object) { return PyTuple_Check(object) != 0 || PyList_Check(object) != 0; }
+bool is_list_or_tuple(PyObject* object) { return PyTuple_Check(object) != 0 || PyList_Check(object) != 0; }
 
 /// Reads a value of a type that operators have as well.
 bool read_plain(PyObject* object, const c10::TypePtr& type, c10::IValue& out) {
@@ -53,7 +53,7 @@ std::vector<Ref> items_of(PyObject* sequence) {
 
 bool read_list(PyObject* object, const c10::TypePtr& type, c10::IValue& out) {
     const c10::TypePtr& element = type->expectRef<c10::ListType>().getElementType();
-    if (!is_sequence(object)) {
+    if (!is_list_or_tuple(object)) {
         return false;
     }
     switch (element->kind()) {  // these have quick converters
@@ -339,7 +339,7 @@ c10::IValue infer_script_value(PyObject* object, const char* what) {
     if (object == Py_None || read_held(object, value)) {
         return value;
     }
-    if (is_sequence(object)) {
+    if (is_list_or_tuple(object)) {
         return infer_sequence(object, what);
     }
     if (PyDict_Check(object) != 0) {
