@@ -9,7 +9,7 @@
   lib,
   stdenv,
   fetchurl,
-  python3,
+  python,
   autoPatchelfHook,
   autoAddDriverRunpath,
   zlib,
@@ -26,7 +26,7 @@ let
     let
       part = builtins.elemAt (lib.splitString "-" (lib.removeSuffix ".whl" wheel.filename));
     in
-    python3.pkgs.fetchPypi {
+    python.pkgs.fetchPypi {
       pname = part 0;
       version = part 1;
       format = "wheel";
@@ -83,7 +83,7 @@ let
     ];
 
     nativeBuildInputs = [
-      (python3.withPackages (packages: [ packages.packaging ]))
+      (python.withPackages (packages: [ packages.packaging ]))
     ]
     ++ lib.optional linux autoPatchelfHook
     ++ lib.optional (linux && cuda) autoAddDriverRunpath;

@@ -8,7 +8,12 @@ let
     inherit (final) lib;
     inherit (final.stdenv.hostPlatform) system;
   };
-  libtorch = version: flavor: final.callPackage ./libtorch.nix { pin = catalogue.pin version flavor; };
+  libtorch =
+    version: flavor:
+    final.callPackage ./libtorch.nix {
+      inherit (final.libtorchFFI) python;
+      pin = catalogue.pin version flavor;
+    };
   ffi = flavor: final.libtorchFFI.python.pkgs.libtorch-ffi.override { libtorch = final."libtorch-${flavor}"; };
   named =
     prefix: of:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from flakes import ROOT
+from flakes import OPTIONS, ROOT, run
 
 from libtorch_ffi.provision import catalogue
 
@@ -143,10 +143,25 @@ def test_a_flavor_that_is_not_pinned_is_refused_with_those_that_are(flake: Flake
     assert "cpu, cu118, cu121, cu124" in answer.stderr
 
 
+def test_the_command_that_pins_has_all_that_it_imports(flake: Flake) -> None:
+    words = ["nix", *OPTIONS, *flake.words("run", "catalogue"), "--", "--help"]
+    answer = run(words, flake.home, {}, cwd=flake.source)
+    assert answer.returncode == 0, answer.stderr
+    assert "pin what is published of a release" in answer.stdout
+
+
+def test_a_shell_without_flakes_is_that_of_the_flake(flake: Flake) -> None:
+    arguments = ["--arg", "nixpkgs", str(flake.nixpkgs), "--argstr", "flavor", "cu118", str(flake.source / "shell.nix")]
+    made = run(["nix-instantiate", "--option", "build-users-group", "", *arguments], flake.home, {})
+    assert made.returncode == 0, made.stderr
+    answer = flake.on("eval", "--raw", output="devShells.x86_64-linux.cu118.drvPath")
+    assert answer.stdout == made.stdout.strip()
+
+
 def test_without_flakes_the_same_derivations_are_made(flake: Flake) -> None:
     arguments = ["--arg", "nixpkgs", str(flake.nixpkgs), "-A", "libtorch-ffi-cpu"]
     words = ["nix-instantiate", "--option", "build-users-group", "", *arguments, str(flake.source)]
-    made = subprocess.run(words, capture_output=True, text=True, check=False)
+    made = run(words, flake.home, {})
     assert made.returncode == 0, made.stderr
     answer = flake.on("eval", "--raw", output="packages.x86_64-linux.libtorch-ffi-cpu.drvPath")
     assert answer.stdout == made.stdout.strip().partition("!")[0]

@@ -229,7 +229,6 @@ let
     autoPatchelfHook = hook "auto-patchelf-hook" (builtins.readFile ./auto-patchelf.sh);
     autoAddDriverRunpath = hook "auto-add-driver-runpath-hook" "echo driver runpath >>$NIX_BUILD_TOP/hooks";
     cmake = hook "cmake-hook" (builtins.readFile ./cmake.sh);
-    python3 = python;
     python313 = python;
     python313Packages = pythonPackages;
     pythonPackagesExtensions = [ ];
