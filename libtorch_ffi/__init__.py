@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from libtorch_ffi import backends as backends
     from libtorch_ffi import cuda as cuda
     from libtorch_ffi import jit as jit
+    from libtorch_ffi import nn as nn
     from libtorch_ffi import ops as ops
     from libtorch_ffi import optim as optim
     from libtorch_ffi import random as random
@@ -46,6 +47,7 @@ _MODULES = (
     "jit",
     "library",
     "linalg",
+    "nn",
     "ops",
     "optim",
     "provision",
