@@ -111,6 +111,7 @@ def torch_wheel(
     )
     if cuda:
         files["torch/version.py"] = f"cuda: Optional[str] = '{number}'\n".encode()
+        files["torch/share/cmake/Caffe2/Caffe2Targets.cmake"] = b"add_library(torch_cuda SHARED IMPORTED)\n"
     files["torch/_dynamo/big.py"] = NOISE
     return wheel("torch", VERSION, files, requires=requires, change=change)
 

@@ -93,12 +93,13 @@ def _libraries(names: Iterable[str], *, macos: bool) -> list[str]:
     No symbol of theirs is called: they register kernels while they are loaded. A linker that drops what it sees no use
     of, as those of several distributions do by default, would leave a program that runs and sees no GPU.
     """
-    plain = [f"-l{name}" for name in names if not _registers_kernels(name)]
-    kept = [f"-l{name}" for name in names if _registers_kernels(name)]
+    plain = [f"-l{name}" for name in names if not registers_kernels(name)]
+    kept = [f"-l{name}" for name in names if registers_kernels(name)]
     if kept and not macos:
         kept = ["-Wl,--push-state,--no-as-needed", *kept, "-Wl,--pop-state"]
     return [*kept, *plain]
 
 
-def _registers_kernels(name: str) -> bool:
+def registers_kernels(name: str) -> bool:
+    """Tell whether a library is there for what it does while it is loaded."""
     return any(accelerator in name for accelerator in ACCELERATORS)

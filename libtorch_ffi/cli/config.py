@@ -86,6 +86,12 @@ def _quote(word: str) -> str:
     return shlex.quote(word)
 
 
+def _cmake_folder() -> str:
+    import os
+
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "cmake")  # noqa: PTH118, PTH120 (pathlib is slow)
+
+
 ANSWERS: dict[str, tuple[str, Callable[[Libtorch], str]]] = {
     "--prefix": ("the folder that holds lib and include", lambda libtorch: _quoted([str(libtorch.prefix)])),
     "--version": ("its version", lambda libtorch: _quoted([libtorch.version])),
@@ -97,6 +103,10 @@ ANSWERS: dict[str, tuple[str, Callable[[Libtorch], str]]] = {
     "--ldflags": ("all flags for the linker: -L, -l and rpath", lambda libtorch: _quoted(_flags(libtorch).ldflags)),
     "--libdir": ("the folder of the libraries", lambda libtorch: _quoted(map(str, libtorch.library_dirs))),
     "--rpath": ("the rpath flag for the linker", lambda libtorch: _quoted(_flags(libtorch).rpath)),
+    "--cmakedir": (
+        "the folder for CMAKE_PREFIX_PATH, for find_package(LibtorchFFI) and find_package(Torch)",
+        lambda _: _quoted([_cmake_folder()]),
+    ),
     "--json": ("all of this and more as a JSON object", _json),
 }
 """Each question: what it asks for, and its answer."""

@@ -65,6 +65,7 @@ def build() -> argparse.ArgumentParser:
     _add_prune(add)
     _add_download(add)
     _add_config(add)
+    _add_env(add)
     _add_doctor(add)
     _add_ops(add)
     _add_demo(add)
@@ -149,6 +150,25 @@ def _add_config(add: AddParser) -> None:
     for question, (subject, _) in config.ANSWERS.items():
         parser.add_argument(question, dest="questions", action="append_const", const=question, help=subject)
     parser.set_defaults(run="config.from_options")
+
+
+def _add_env(add: AddParser) -> None:
+    from libtorch_ffi.build.systems import SYSTEMS
+
+    text = (
+        "Print what another build system has to be told about the libtorch at hand, as lines of a file of its own; a "
+        "warning on stderr where the C++ ABI does not suit it. Never downloads."
+    )
+    parser = add("env", help="tell Cabal, Stack, Cargo, dune or pkg-config", description=text)
+    parser.add_argument("--for", dest="system", required=True, choices=SYSTEMS, help="the build system")
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        const=".",
+        metavar="DIR",
+        help="put it in the file of the project in DIR (the current folder), whose other lines stay as they are",
+    )
+    parser.set_defaults(run="env.run")
 
 
 def _add_doctor(add: AddParser) -> None:

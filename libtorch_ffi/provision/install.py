@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from libtorch_ffi.errors import DownloadError, IntegrityError, LibtorchFFIError, NotFoundError, StoreError
 from libtorch_ffi.provision import driver, mark, sources, store
+from libtorch_ffi.provision.complete import complete
 from libtorch_ffi.provision.describe import describe, library_file
 from libtorch_ffi.provision.existence import check_exists
 from libtorch_ffi.provision.remote import AbsentError, Net, UnreachableError
@@ -191,6 +192,7 @@ def _receipt(stage: Stage, target: Target, source: str, received: list[Received]
             f"What {source} gave is libtorch {found.version} for {found.platform}, where {target} was asked for. "
             f"Nothing was kept. Set LIBTORCH_SOURCE to another source, or LIBTORCH_VERSION to {found.version}."
         )
+    complete(stage, found)
     files = [path for name in found.libraries if (path := library_file(lib, name)) is not None]
     return {
         "format": mark.FORMAT,

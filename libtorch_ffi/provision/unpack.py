@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from libtorch_ffi.errors import IntegrityError, LibtorchFFIError
 from libtorch_ffi.provision import closure
 from libtorch_ffi.provision.archive import Archive, LocalFile
+from libtorch_ffi.provision.complete import complete
 from libtorch_ffi.provision.describe import describe
 from libtorch_ffi.provision.kept import Pool
 from libtorch_ffi.provision.settings import check_platform
@@ -97,7 +98,7 @@ def unpack(target: Target, torch: Path, others: Iterable[Path], output: Path) ->
             f"{torch.name} holds libtorch {found.version} for {found.platform}, where {target} was asked for. Correct "
             "the pin in the catalogue."
         )
-    (output / "build-version").write_text(f"{target.version}+{target.flavor}\n", encoding="utf-8")
+    complete(stage, found)
     return found
 
 
