@@ -147,10 +147,12 @@ def _close(stage: Stage, wheel: Wheel, providers: Holder, net: Listener, *, sibl
     """Take what the tree's libraries need, until nothing is missing.
 
     With `siblings`, a wheel that has a library that is needed gives all of its libraries: cuDNN and NVRTC load parts of
-    themselves by name, which no NEEDED entry tells.
+    themselves by name, which no NEEDED entry tells. Where such a part needs what is nowhere it is left out: that of
+    cuFile for RDMA needs libraries of a network card's driver.
     """
     vendored = wheel.libraries()
     looked_at: set[str] = set()
+    beside: set[str] = set()
     while new := _present(stage) - looked_at:
         looked_at |= new
         missing = _missing(stage, new)
@@ -158,8 +160,17 @@ def _close(stage: Stage, wheel: Wheel, providers: Holder, net: Listener, *, sibl
         if own:
             put(stage, net, wheel, _in_lib(own))
         for file in sorted(missing.keys() - own.keys()):
-            if file not in _present(stage) and not _of_system(file):
-                _take_from_provider(stage, providers, net, file, missing[file], siblings=siblings)
+            if file in _present(stage) or _of_system(file):
+                continue
+            provider = providers.holding(file)
+            if provider is not None:
+                beside |= _take_from(provider, stage, net, file, missing[file], siblings=siblings)
+            elif not _left_out(stage, file, beside):
+                raise DownloadError(
+                    f"{missing[file]} needs {file}, which is not in the torch wheel and in none of the wheels that it "
+                    f"names: {', '.join(providers.looked_in()) or 'it names none'}. Nothing was kept. Set "
+                    "LIBTORCH_SOURCE to another source, or LIBTORCH_VERSION to another release."
+                )
 
 
 def _missing(stage: Stage, files: Iterable[str]) -> dict[str, str]:
@@ -177,22 +188,28 @@ def _of_system(file: str) -> bool:
     return file.partition(".so")[0] in _SYSTEM or file.startswith("ld-linux") or file in _DRIVER
 
 
-def _take_from_provider(
-    stage: Stage, providers: Holder, net: Listener, file: str, needed_by: str, *, siblings: bool
-) -> None:
-    wheel = providers.holding(file)
-    if wheel is None:
-        raise DownloadError(
-            f"{needed_by} needs {file}, which is not in the torch wheel and in none of the wheels that it names: "
-            f"{', '.join(providers.looked_in()) or 'it names none'}. Nothing was kept. Set LIBTORCH_SOURCE to another "
-            "source, or LIBTORCH_VERSION to another release."
-        )
+def _take_from(wheel: Wheel, stage: Stage, net: Listener, file: str, needed_by: str, *, siblings: bool) -> set[str]:
+    """Put a library in the tree, with `siblings` the wheel's others too; return the names of these."""
     _log.info("%s, which %s needs, is taken from %s", file, needed_by, wheel.archive.ranges.name)
     libraries = wheel.libraries()
     present = _present(stage)
     wanted = libraries if siblings else {file: libraries[file]}
     members = {name: member for name, member in wanted.items() if name not in present and is_library(name)}
     put(stage, net, wheel, {**_in_lib(members), **_new(stage, wheel.licenses())})
+    return members.keys() - {file}
+
+
+def _left_out(stage: Stage, file: str, beside: set[str]) -> bool:
+    """Leave out the siblings that need a library; False where one of them is needed, or another library needs it."""
+    needed = {name: elf.inspect(stage.path / "lib" / name).needed for name in _present(stage)}
+    users = {name for name, names in needed.items() if file in names}
+    wanted = {each for name in needed.keys() - users for each in needed[name]}
+    if not users <= beside - wanted:
+        return False
+    for name in sorted(users):
+        _log.info("%s is left out: it needs %s, which no wheel has, and nothing needs it", name, file)
+        stage.drop(f"lib/{name}")
+    return True
 
 
 def _new(stage: Stage, members: Mapping[str, Member]) -> dict[str, Member]:

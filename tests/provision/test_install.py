@@ -68,6 +68,29 @@ def test_a_cuda_tree_is_whole(cuda_world: World) -> None:
     assert libtorch.libraries == ("torch", "torch_cuda", "torch_cpu", "c10")
 
 
+def _with_runtime(world: World, **libraries: list[str]) -> None:
+    """Give the wheel of the runtime other libraries beside its own, by name and what each needs."""
+    files = {f"lib{name}.so.99": ["libc.so.6", *needed] for name, needed in libraries.items()}
+    members = {f"nvidia/cuda_runtime/lib/{name}": archives.library(name, needed) for name, needed in files.items()}
+    runtime = archives.wheel("nvidia-cuda-runtime-cu99", "99.1", members)
+    world.list_on_pypi("nvidia-cuda-runtime-cu99", {RUNTIME: runtime})
+
+
+def test_a_part_that_nothing_needs_is_left_out_where_it_needs_what_is_nowhere(cuda_world: World) -> None:
+    _with_runtime(cuda_world, cudart=[], extra=[], rdma=["libmlx5.so.1", "libibverbs.so.1", "libcudart.so.99"])
+    libtorch = ensure(cuda_world.with_(flavor="cu991"))
+    assert {"libcudart.so.99", "libextra.so.99"} <= _libraries(libtorch)
+    assert "librdma.so.99" not in _libraries(libtorch)
+    assert_verifies(libtorch.prefix)
+
+
+def test_a_part_that_another_needs_is_not_left_out(cuda_world: World) -> None:
+    _with_runtime(cuda_world, cudart=["librdma.so.99"], rdma=["libmlx5.so.1"])
+    with pytest.raises(DownloadError, match=r"librdma\.so\.99 needs libmlx5\.so\.1, which is not in the torch wheel"):
+        ensure(cuda_world.with_(flavor="cu991"))
+    assert_nothing_left(cuda_world.settings.home)
+
+
 def test_libraries_hang_off_a_meta_package(cuda_world: World) -> None:
     torch = archives.torch_wheel("cu991", requires=["cuda-toolkit[cudart,cublas]==99.1; platform_system == 'Linux'"])
     cuda_world.list_on_pypi("torch", {cuda_world.torch.rpartition("/")[2]: torch})
