@@ -19,13 +19,19 @@ from libtorch_ffi.errors import LibtorchFFIError, LoadError
 
 TYPE_CHECKING = False  # what type checkers take for true; importing `typing` for it would cost 2 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
     from types import ModuleType
     from typing import Literal, TypedDict
 
     from libtorch_ffi.provision import Libtorch, Settings
 
-    class Built(TypedDict):
+    class _Bundled(TypedDict, total=False):
+        """What `libtorch_ffi.build.repack` adds."""
+
+        bundled: bool
+
+    class Built(_Bundled):
         """What the build wrote down (see `libtorch_ffi.build.record`)."""
 
         version: str
@@ -59,8 +65,11 @@ def load() -> ModuleType:
     if loaded is not None:
         return loaded
     built = _read_record()
-    if not _in_process_already(built) and not _is_in_place(built):
-        _preload(_find_elsewhere(built), built)
+    if not _in_process_already(built):
+        if not _is_in_place(built):
+            _preload(_find_elsewhere(built).library_dirs, built)
+        elif built.get("bundled"):
+            _preload(built["library_dirs"], built)
     extension = _import_extension(built)
     if "torch" not in sys.modules:
         from libtorch_ffi._guard import guard
@@ -82,6 +91,8 @@ def _read_record() -> Built:
             "package is installed, and a folder of sources does not have it. Install it with `pip install "
             "libtorch-ffi`, or with `pip install -e .` in a checkout."
         ) from None
+    # Those of a libtorch inside the package are relative to it; joining leaves the others as they are.
+    record["library_dirs"] = [os.path.join(os.path.dirname(__file__), folder) for folder in record["library_dirs"]]
     return record
 
 
@@ -238,16 +249,16 @@ def _restore(built: Built) -> str:
     return f"libtorch-ffi install --version {built['version']} --flavor {built['flavor']}"
 
 
-def _preload(libtorch: Libtorch, built: Built) -> None:
+def _preload(folders: Iterable[str | Path], built: Built) -> None:
     """Load the libraries from where they are now; the extension then takes those in the process, by their names."""
     import ctypes
 
     # A library's own needs come before it: the link order has them the other way round.
     for name in reversed(built["sizes"]):
-        path = next((one for one in (folder / name for folder in libtorch.library_dirs) if one.is_file()), None)
+        path = next((one for one in (os.path.join(folder, name) for folder in folders) if os.path.isfile(one)), None)
         if path is None:
-            raise LoadError(_gone(built, [f"{libtorch.prefix} has no {name}."]))
+            raise LoadError(_gone(built, [f"{', '.join(map(str, folders))} has no {name}."]))
         try:
-            ctypes.CDLL(str(path))
+            ctypes.CDLL(path)
         except OSError as error:
             raise LoadError(_gone(built, [f"{path} cannot be loaded: {error}."])) from error

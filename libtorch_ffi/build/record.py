@@ -66,13 +66,17 @@ def write(path: Path, libtorch: Libtorch) -> None:
 
 
 def read(path: Path) -> Built | None:
-    """Return what a file says; None where there is none, as in a folder of sources, or none that can be used."""
+    """Return what a file says, folders of a bundled libtorch made absolute.
+
+    None where there is none, as in a folder of sources, or none that can be used.
+    """
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         sizes = {str(name): int(size) for name, size in facts.pop("sizes").items()}
+        facts.pop("bundled", None)
         for name in ("include_dirs", "library_dirs"):
-            facts[name] = tuple(map(Path, facts[name]))
-        facts["prefix"] = Path(facts["prefix"])
+            facts[name] = tuple(path.parent / folder for folder in facts[name])
+        facts["prefix"] = path.parent / facts["prefix"]
         facts["libraries"] = tuple(facts["libraries"])
         return Built(Libtorch(**facts), sizes)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

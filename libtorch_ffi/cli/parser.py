@@ -67,6 +67,7 @@ def build() -> argparse.ArgumentParser:
     _add_config(add)
     _add_env(add)
     _add_doctor(add)
+    _add_wheel(add)
     _add_ops(add)
     _add_demo(add)
     return parser
@@ -180,6 +181,17 @@ def _add_doctor(add: AddParser) -> None:
     parser.add_argument("--offline", action="store_true", help="do not try to reach the sources")
     _add_json(parser)
     parser.set_defaults(run="doctor.run")
+
+
+def _add_wheel(add: AddParser) -> None:
+    text = (
+        "Write a wheel of the installed libtorch_ffi for another machine of this platform and Python, and print its "
+        "path. Nothing is compiled. There the libtorch is looked for as at a build, and never downloaded by an import."
+    )
+    parser = add("wheel", help="write a wheel for another machine", description=text)
+    parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="the folder to write to (the current)")
+    parser.add_argument("--bundle", action="store_true", help="with the libraries of libtorch inside")
+    parser.set_defaults(run="wheel.run")
 
 
 def _add_ops(add: AddParser) -> None:

@@ -104,7 +104,7 @@ def check(stage: Stage, target: Target) -> None:
 
 def _check_complete(stage: Stage) -> None:
     for file, needed_by in _missing(stage, _present(stage)).items():
-        if not _of_system(file):
+        if not of_system(file):
             raise IntegrityError(
                 f"lib/{needed_by} needs {file}, which the archive does not hold. Nothing was kept. Set LIBTORCH_SOURCE "
                 "to another source."
@@ -160,7 +160,7 @@ def _close(stage: Stage, wheel: Wheel, providers: Holder, net: Listener, *, sibl
         if own:
             put(stage, net, wheel, _in_lib(own))
         for file in sorted(missing.keys() - own.keys()):
-            if file in _present(stage) or _of_system(file):
+            if file in _present(stage) or of_system(file):
                 continue
             provider = providers.holding(file)
             if provider is not None:
@@ -184,7 +184,8 @@ def _missing(stage: Stage, files: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _of_system(file: str) -> bool:
+def of_system(file: str) -> bool:
+    """Tell whether a library is one that every Linux has, or that comes with NVIDIA's driver."""
     return file.partition(".so")[0] in _SYSTEM or file.startswith("ld-linux") or file in _DRIVER
 
 
