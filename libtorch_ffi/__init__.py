@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from libtorch_ffi import autograd as autograd
     from libtorch_ffi import backends as backends
     from libtorch_ffi import cuda as cuda
+    from libtorch_ffi import export as export
     from libtorch_ffi import jit as jit
     from libtorch_ffi import nn as nn
     from libtorch_ffi import ops as ops
@@ -43,6 +44,7 @@ _MODULES = (
     "build",
     "cuda",
     "errors",
+    "export",
     "fft",
     "jit",
     "library",

@@ -6,6 +6,7 @@
 #include "dlpack.h"
 #include "engine.h"
 #include "errors.h"
+#include "exported.h"
 #include "function_context.h"
 #include "hooks.h"
 #include "interchange.h"
@@ -66,4 +67,5 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_script_function(module);
     ltf::register_script_module(module);
     ltf::register_script_trace(module);
+    ltf::register_exported(module);
 }
