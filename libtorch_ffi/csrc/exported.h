@@ -27,10 +27,10 @@ struct Operand {
     c10::IValue constant;
     c10::TypePtr element;  // of `values`
     size_t index = 0;
-    bool last = false;   // nothing reads the slot afterwards
+    bool last = false;    // nothing reads the slot afterwards
     bool floats = false;  // an int that is computed stands for a float
-    bool tensor = false;   // what is read must be a tensor,
-    bool number = false;   // or a number, for which one then stands
+    bool tensor = false;  // what is read must be a tensor,
+    bool number = false;  // or a number, for which one then stands
     std::vector<Operand> items;
 
     c10::IValue read(Frame& frame) const;

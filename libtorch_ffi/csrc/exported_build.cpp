@@ -126,7 +126,7 @@ Operand typed(const Parameter& parameter, py::handle object, size_t slots) {
         Operand operand = reference(object.cast<const Reference&>(), slots);
         operand.floats = kind == c10::TypeKind::FloatType;
         operand.tensor = kind == c10::TypeKind::TensorType && !parameter.optional;
-        operand.number = parameter.takes_numbers;
+        operand.number = parameter.takes_numbers && kind == c10::TypeKind::TensorType;
         return operand;
     }
     if (refers(object) && parameter.element != nullptr) {
@@ -188,8 +188,17 @@ Plan* find_plan(const std::string& name, const std::string& overload) {
     return nullptr;
 }
 
-bool has_operator(const std::string& name, const std::string& overload) {
-    return find_plan(name, overload) != nullptr;
+/// The names of an operator's arguments; None where there is no such operator.
+std::optional<std::vector<std::string>> operator_arguments(const std::string& name, const std::string& overload) {
+    const Plan* plan = find_plan(name, overload);
+    if (plan == nullptr) {
+        return std::nullopt;
+    }
+    std::vector<std::string> names;
+    for (const c10::Argument& argument : plan->schema().arguments()) {
+        names.push_back(argument.name());
+    }
+    return names;
 }
 
 void refuse_unknown(const Plan& plan, const py::dict& given) {
@@ -303,7 +312,7 @@ void register_exported(py::module_& module) {
         .def("finish",
              [](Program& self, const py::list& outputs) { self.finish(untyped_all(outputs, self.slot_count())); })
         .def("run", &run);
-    module.def("has_operator", &has_operator);
+    module.def("operator_arguments", &operator_arguments);
 }
 
 }  // namespace ltf

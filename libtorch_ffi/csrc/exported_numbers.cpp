@@ -175,9 +175,7 @@ const std::unordered_map<std::string, Function>& functions() {
                                             : IValue(to_int(s[0]) | to_int(argument(s, 1)));
          }},
         {"lshift",
-         [](const Stack& s) {
-             return multiply({argument(s, 0), IValue(int64_t{1} << shift_of(argument(s, 1)))});
-         }},
+         [](const Stack& s) { return multiply({argument(s, 0), IValue(int64_t{1} << shift_of(argument(s, 1)))}); }},
         {"rshift", [](const Stack& s) { return IValue(to_int(argument(s, 0)) >> shift_of(argument(s, 1))); }},
         {"ite", [](const Stack& s) { return to_bool(argument(s, 0)) ? argument(s, 1) : argument(s, 2); }},
         {"sqrt", [](const Stack& s) { return IValue(std::sqrt(to_double(argument(s, 0)))); }},

@@ -21,6 +21,8 @@ from libtorch_ffi.errors import ProgramError
 if TYPE_CHECKING:
     from typing import BinaryIO, TypeAlias
 
+    from typing_extensions import Self
+
     from libtorch_ffi._C import Tensor
 
     Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
@@ -82,10 +84,11 @@ class Archive:
 
     def __init__(self, source: Source) -> None:
         self.name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the archive"
-        self._file = _opened(source)
+        self._file, self._own = _opened(source)
         try:
             self._zip = zipfile.ZipFile(self._file)
         except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+            self.__exit__()
             raise ProgramError(
                 f"{self.name} is no program of torch.export ({error}): that is a zip file. Nothing was loaded."
             ) from None
@@ -93,6 +96,14 @@ class Archive:
         names = self._zip.namelist()
         self._root = "" if "serialized_exported_program.json" in names else (names or [""])[0].partition("/")[0] + "/"
         self._members = {info.filename.removeprefix(self._root): info for info in self._zip.infolist()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file, where it was not given open."""
+        if self._own:
+            self._file.close()
 
     def __contains__(self, member: str) -> bool:
         return member in self._members
@@ -142,15 +153,16 @@ class Archive:
             raise ProgramError(f"{self.name} is damaged: {info.filename}: {error}") from None
 
 
-def _opened(source: Source) -> BinaryIO:
+def _opened(source: Source) -> tuple[BinaryIO, bool]:
+    """Return a file, and whether it is ours to close."""
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return io.BytesIO(source)
+        return io.BytesIO(source), True
     if not isinstance(source, (str, os.PathLike)):
-        return source
+        return source, False
     path = os.fspath(source)
     if not os.path.isfile(path):  # noqa: PTH113 - pathlib would make the start longer
         raise FileNotFoundError(f"there is no file {path} to load a program from")
-    return open(path, "rb")  # noqa: PTH123, SIM115 - likewise; closed with the archive
+    return open(path, "rb"), True  # noqa: PTH123 - likewise; closed with the archive
 
 
 def program_document(archive: Archive, name: str) -> Document:
@@ -204,12 +216,12 @@ def tensors(archive: Archive, name: str) -> dict[str, Tensor]:
 
 def _pickled(archive: Archive, member: str) -> dict[str, Tensor]:
     """Read what torch.save wrote, by the reader that runs no code."""
-    from libtorch_ffi.serialization import load
+    import libtorch_ffi
 
     content = bytes(archive.read(member))
     if not content:
         return {}
-    state = load(io.BytesIO(content))
+    state = libtorch_ffi.load(io.BytesIO(content))
     if not isinstance(state, dict):
         raise ProgramError(f"{archive.name}: {member} holds no dict of tensors")
     return {str(name): value for name, value in state.items() if isinstance(value, core.Tensor)}
@@ -249,7 +261,7 @@ def _view(archive: str, name: str, memory: memoryview, meta: Document) -> Tensor
     return _as_strided(flat, sizes, strides, offset)
 
 
-def _number(item: Any) -> int:  # noqa: ANN401 - out of a document
+def _number(item: Any) -> int:
     value = item.get("as_int") if isinstance(item, dict) else item
     if not isinstance(value, int) or isinstance(value, bool):
         raise ProgramError(f"the archive has {item!r} where a size is expected")

@@ -7,6 +7,7 @@ that one error can list all of it. Runs nothing.
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ class Scope:
         """Return the slot of a name, a new one where it has none."""
         return self.slots.setdefault(name, len(self.slots))
 
-    def read(self, name: str) -> Any:  # noqa: ANN401 - a constant may be anything
+    def read(self, name: str) -> Any:
         """Return a reference to a value that an earlier node or the program has."""
         if name in self.slots:
             return core.Reference(self.slots[name])
@@ -82,7 +83,7 @@ class Scope:
         return Scope(device=self.device, missing=self.missing, operators=self.operators, depth=self.depth + 1)
 
 
-def build(document: Document, scope: Scope, inputs: list[str], outputs: list[Any]) -> core.Program:
+def build(document: Document, scope: Scope, inputs: list[str], outputs: list[Any] | None = None) -> core.Program:
     """Return the program of a graph.
 
     Parameters
@@ -94,7 +95,7 @@ def build(document: Document, scope: Scope, inputs: list[str], outputs: list[Any
     inputs
         The names of the values that a run is given, in order.
     outputs
-        The arguments to return; those of the graph itself where the list is empty.
+        The arguments to return, by default those that the graph itself names.
 
     Raises
     ------
@@ -109,7 +110,7 @@ def build(document: Document, scope: Scope, inputs: list[str], outputs: list[Any
     program = core.Program(len(everything.slots), [scope.slot(name) for name in inputs])
     for node in nodes:
         _add(program, node, scope)
-    program.finish([argument(item, scope) for item in (outputs or document["outputs"])])
+    program.finish([argument(item, scope) for item in (document["outputs"] if outputs is None else outputs)])
     return program
 
 
@@ -118,7 +119,9 @@ def _add(program: core.Program, node: Document, scope: Scope) -> None:
     label = f"{node.get('name') or target} ({target})"
     scope.operators[target] = scope.operators.get(target, 0) + 1
     try:
-        if target.startswith("torch.ops.higher_order."):
+        if target == "torch.ops.higher_order.with_effects":
+            _add_effect(program, node, scope, label)
+        elif target.startswith("torch.ops.higher_order."):
             _add_control(program, target.removeprefix("torch.ops.higher_order."), node, scope, label)
         elif target.startswith("torch.ops."):
             _add_operator(program, target.removeprefix("torch.ops."), node, scope, label)
@@ -130,14 +133,16 @@ def _add(program: core.Program, node: Document, scope: Scope) -> None:
 
 def _results(node: Document, scope: Scope) -> list[Any]:
     """Return the slots of a node's results; only from then on can they be read."""
-    return [_written(result, scope) for result in node["outputs"]]
+    slots = [_written(result, scope) for result in node["outputs"]]
+    while slots and slots[-1] is None:
+        slots.pop()
+    return slots
 
 
 def _add_operator(program: core.Program, target: str, node: Document, scope: Scope, label: str) -> None:
-    name_space, _, rest = target.partition(".")
-    name, _, overload = rest.partition(".")
-    full, overload = f"{name_space}::{name}", "" if overload == "default" else overload
-    if not core.has_operator(full, overload):
+    full, overload = _parted(target)
+    names = core.operator_arguments(full, overload)
+    if names is None:
         scope.missing.add(target)
         _results(node, scope)
         return
@@ -145,15 +150,25 @@ def _add_operator(program: core.Program, target: str, node: Document, scope: Sco
     given = {
         str(item["name"]): argument(item["arg"], scope)
         for item in node["inputs"]
-        if not (item["name"] in dropped and not _takes(full, overload, item["name"]))
+        if item["name"] in names or item["name"] not in dropped
     }
     program.add_operator(full, overload, given, _results(node, scope), label)
 
 
-def _takes(full: str, overload: str, name: str) -> bool:
-    """Whether this libtorch's operator has an argument of that name."""
-    packet = core.ops_packet(full)
-    return packet is not None and name in str(getattr(packet, overload or "default").schema)
+def _parted(target: str) -> tuple[str, str]:
+    """Return the dispatcher's names for ``aten.add.Tensor``: ``aten::add`` and ``Tensor``."""
+    name_space, _, rest = target.partition(".")
+    name, _, overload = rest.partition(".")
+    return f"{name_space}::{name}", "" if overload == "default" else overload
+
+
+def _add_effect(program: core.Program, node: Document, scope: Scope, label: str) -> None:
+    """Add an operator whose order matters: a token, the operator, its arguments; a token comes first of the results."""
+    target = str(node["inputs"][1]["arg"]["as_operator"]).removeprefix("torch.ops.")
+    names = iter(core.operator_arguments(*_parted(target)) or ())
+    inputs = [{**item, "name": item["name"] or next(names, "")} for item in node["inputs"][2:]]
+    scope.constants[_name(node["outputs"][0])] = None
+    _add_operator(program, target, {**node, "inputs": inputs, "outputs": node["outputs"][1:]}, scope, label)
 
 
 def _add_number(program: core.Program, target: str, node: Document, scope: Scope, label: str) -> None:
@@ -169,18 +184,18 @@ def _add_control(program: core.Program, name: str, node: Document, scope: Scope,
     graphs: list[core.Program] = []
     arguments: list[Any] = []
     for item in node["inputs"]:
-        kind, value = _only(item["arg"])
+        kind, value = only(item["arg"])
         if kind == "as_graph":
             graph = value["graph"]
             names = [_name(given) for given in graph["inputs"]]
-            graphs.append(build(graph, scope.within(), names, []))
+            graphs.append(build(graph, scope.within(), names))
         else:
             arguments.append(argument(item["arg"], scope))
     if not program.add_control(name, graphs, arguments, _results(node, scope), label):
         scope.missing.add(f"higher_order.{name}")
 
 
-def _only(union: Document) -> tuple[str, Any]:
+def only(union: Document) -> tuple[str, Any]:
     """Return the one field of a union that is set."""
     for kind, value in union.items():
         if value is not None:
@@ -189,16 +204,16 @@ def _only(union: Document) -> tuple[str, Any]:
 
 
 def _name(union: Document) -> str:
-    kind, value = _only(union)
+    kind, value = only(union)
     name = value.get("name", value.get("as_name")) if isinstance(value, dict) else None
     if not isinstance(name, str):
         raise ProgramError(f"the archive has no name where it needs one: {kind}")
     return name
 
 
-def _written(union: Document, scope: Scope) -> Any:  # noqa: ANN401 - slots, nested as lists are
+def _written(union: Document, scope: Scope) -> Any:
     """Return the slot of a result; None where it has none."""
-    kind, value = _only(union)
+    kind, value = only(union)
     if kind == "as_none":
         return None
     if isinstance(value, list):
@@ -210,27 +225,27 @@ def _written(union: Document, scope: Scope) -> Any:  # noqa: ANN401 - slots, nes
     return scope.slot(_name(union))
 
 
-def _is_union(value: Any) -> bool:  # noqa: ANN401 - out of a document
+def _is_union(value: Any) -> bool:
     return isinstance(value, dict) and any(key.startswith("as_") for key in value)
 
 
-def _float(value: Any) -> float:  # noqa: ANN401 - likewise
+def _float(value: Any) -> float:
     """Read a float, which JSON cannot always write."""
     named = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
     return named[value] if isinstance(value, str) else float(value)
 
 
-def _named(value: Document, scope: Scope) -> Any:  # noqa: ANN401 - what the name stands for
+def _named(value: Document, scope: Scope) -> Any:
     return scope.read(value["name"])
 
 
-def _symbolic(value: Document, scope: Scope) -> Any:  # noqa: ANN401 - a number or what stands for one
-    kind, inner = _only(value)
+def _symbolic(value: Document, scope: Scope) -> Any:
+    kind, inner = only(value)
     return scope.read(inner) if kind == "as_name" else _float(inner) if kind == "as_float" else inner
 
 
-def _optional(value: Document, scope: Scope) -> Any:  # noqa: ANN401 - likewise
-    kind, inner = _only(value)
+def _optional(value: Document, scope: Scope) -> Any:
+    kind, inner = only(value)
     return scope.read(inner["name"]) if kind == "as_tensor" else None
 
 
@@ -244,49 +259,44 @@ def _device(value: Document, scope: Scope) -> core.device:
     return core.device(value["type"]) if value.get("index") is None else core.device(value["type"], value["index"])
 
 
-def _plain(value: Any, scope: Scope) -> Any:  # noqa: ANN401 - a constant
-    return value
+_CONSTANTS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("as_int", "as_ints", "as_int_lists", "as_bool", "as_bools", "as_string", "as_strings"), copy),
+    "as_none": {True: None}.get,
+    "as_float": _float,
+    "as_floats": lambda value: [_float(item) for item in value],
+    "as_float_lists": lambda value: [[_float(item) for item in row] for row in value],
+    "as_complex": lambda value: complex(_float(value["real"]), _float(value["imag"])),
+    "as_scalar_type": dtype_of,
+    "as_layout": _LAYOUTS.__getitem__,
+    "as_memory_format": _MEMORY_FORMATS.__getitem__,
+}
+"""How each kind of constant is read; schema.py of torch/_export/serde, Argument."""
 
-
-_READERS: dict[str, Callable[[Any, Scope], Any]] = {
-    "as_none": lambda value, scope: None,
+_REFERENCES: dict[str, Callable[[Any, Scope], Any]] = {
     "as_tensor": _named,
     "as_tensors": _listed(_named),
     "as_nested_tensors": _listed(_listed(_named)),
     "as_optional_tensor": _optional,
     "as_optional_tensors": _listed(_optional),
-    "as_int": _plain,
-    "as_ints": _plain,
-    "as_int_lists": _plain,
-    "as_bool": _plain,
-    "as_bools": _plain,
-    "as_string": _plain,
-    "as_strings": _plain,
-    "as_float": lambda value, scope: _float(value),
-    "as_floats": lambda value, scope: [_float(item) for item in value],
-    "as_float_lists": lambda value, scope: [[_float(item) for item in row] for row in value],
-    "as_complex": lambda value, scope: complex(_float(value["real"]), _float(value["imag"])),
     "as_sym_int": _symbolic,
     "as_sym_ints": _listed(_symbolic),
     "as_sym_float": _symbolic,
     "as_sym_floats": _listed(_symbolic),
     "as_sym_bool": _symbolic,
     "as_sym_bools": _listed(_symbolic),
-    "as_scalar_type": lambda value, scope: dtype_of(value),
-    "as_layout": lambda value, scope: _LAYOUTS[value],
-    "as_memory_format": lambda value, scope: _MEMORY_FORMATS[value],
     "as_device": _device,
 }
-"""How each kind of argument is read; schema.py of torch/_export/serde, Argument."""
+"""Likewise what names values that are computed, or depends on where the program runs."""
 
 
-def argument(union: Document, scope: Scope) -> Any:  # noqa: ANN401 - a constant, a reference, or lists of them
+def argument(union: Document, scope: Scope) -> Any:
     """Return what an argument of the document stands for."""
-    kind, value = _only(union)
-    reader = _READERS.get(kind)
-    if reader is None:
-        raise ProgramError(f"the archive has an argument of the kind {kind}, which is not known here")
+    kind, value = only(union)
     try:
-        return reader(value, scope)
+        if kind in _CONSTANTS:
+            return _CONSTANTS[kind](value)
+        if kind in _REFERENCES:
+            return _REFERENCES[kind](value, scope)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ProgramError(f"the archive has a damaged argument of the kind {kind}: {error!r}") from None
+    raise ProgramError(f"the archive has an argument of the kind {kind}, which is not known here")

@@ -97,6 +97,7 @@ class ExportedProgram:
             self._read_input(spec, document, state, scope, found)
         for spec in module["signature"]["output_specs"]:
             _read_output(spec, found)
+        self._judge(found)
         results = [*found.outputs, *(value for _, _, value in found.written_back)]
         self._program = graph.build(document, scope, found.names, results)
         self.operators = dict(scope.operators)
@@ -108,10 +109,22 @@ class ExportedProgram:
             )
         return found
 
+    def _judge(self, found: _Signature) -> None:
+        """Refuse a document whose parts do not fit each other."""
+        forms = [child.type for child in self._in_spec.children]
+        if forms != ["builtins.tuple", "builtins.dict"] or self._in_spec.leaves != len(found.checks):
+            raise ProgramError("the archive's inputs are not those that its specification of arguments has")
+        if self._out_spec.leaves != len(found.outputs):
+            raise ProgramError("the archive's outputs are not those that its specification of results has")
+        inputs = {check.name for check in found.checks}
+        for kind, name, _ in found.written_back:
+            if name not in (inputs if kind == "user_input_mutation" else self._names):
+                raise ProgramError(f"the program writes to {name}, which the archive does not have")
+
     def _read_input(
         self, spec: Document, document: Document, state: dict[str, Tensor], scope: graph.Scope, found: _Signature
     ) -> None:
-        kind, value = next((item for item in spec.items() if item[1] is not None), ("nothing", {}))
+        kind, value = graph.only(spec)
         if kind in ("user_input", "constant_input"):
             _read_user_input(kind, value, document, found)
             return
@@ -133,7 +146,7 @@ class ExportedProgram:
         if value.get("persistent", True):
             found.persistent.add(name)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the program says what
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it.
 
         Raises
@@ -231,7 +244,9 @@ class ExportedProgram:
         for name, value in state_dict.items():
             if name not in own or own[name].shape != value.shape:
                 expected = tuple(own[name].shape) if name in own else "no such tensor"
-                raise ProgramError(f"the state does not fit the program: {name} is {tuple(value.shape)}, not {expected}")
+                raise ProgramError(
+                    f"the state does not fit the program: {name} is {tuple(value.shape)}, not {expected}"
+                )
         for name, value in state_dict.items():
             own[name].copy_(value)
 
@@ -243,7 +258,7 @@ class ExportedProgram:
 
 
 def _read_output(spec: Document, found: _Signature) -> None:
-    kind, value = next((item for item in spec.items() if item[1] is not None), ("nothing", {}))
+    kind, value = graph.only(spec)
     if kind in _WRITTEN_BACK:
         found.written_back.append((kind, str(value[_WRITTEN_BACK[kind]]), {"as_tensor": value["arg"]}))
     elif kind in ("user_output", "loss_output"):
@@ -257,7 +272,7 @@ def _read_user_input(kind: str, value: Document, document: Document, found: _Sig
         inner = value["value"]
         found.checks.append(symbols.InputCheck(str(value["name"]), constant=(graph.argument(inner, graph.Scope()),)))
         return
-    form, inner = next(iter(value["arg"].items()))
+    form, inner = graph.only(value["arg"])
     if form == "as_tensor":
         found.checks.append(_tensor_check(inner["name"], document["tensor_values"][inner["name"]]))
     elif form in ("as_sym_int", "as_sym_float", "as_sym_bool") and "as_name" in inner:
@@ -316,13 +331,9 @@ def load(f: Source, *, name: str = "model", map_location: Device | None = None) 
     FileNotFoundError
         If there is no such file.
     """
-    archive = Archive(f)
-    document = program_document(archive, name)
-    state = tensors(archive, name)
     device = None if map_location is None else core.device(map_location)
-    try:
-        return ExportedProgram(document, state, device)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
-        if isinstance(error, ProgramError):
-            raise
-        raise ProgramError(f"{archive.name} is damaged: its program lacks a part ({error!r})") from None
+    with Archive(f) as archive:
+        try:
+            return ExportedProgram(program_document(archive, name), tensors(archive, name), device)
+        except (LookupError, TypeError, AttributeError, ValueError, RecursionError, OverflowError) as error:
+            raise ProgramError(f"{archive.name} is damaged: its program lacks a part ({error!r})") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, defaultdict, deque, namedtuple
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,10 +82,8 @@ def _node(node: Any, fields: dict[str, list[str]], depth: int) -> Spec:
         return Spec(None, None, ())
     children = tuple(_node(child, fields, depth + 1) for child in node.get("children_spec", ()))
     context = node.get("context")
-    try:
+    with suppress(ValueError):  # a type of its own may have written no JSON
         context = json.loads(context) if isinstance(context, str) else context
-    except ValueError:
-        pass  # a type of its own wrote it
     name = str(node["type"])
     keys = _keys(name, context, fields)
     if keys is not None and len(keys) != len(children):
@@ -168,5 +167,5 @@ def _named(name: str, keys: tuple[str, ...]) -> Callable[..., Any]:
     made = _named_types.get((name, keys))
     if made is None:
         valid = short if short.isidentifier() else "NamedTuple"
-        made = _named_types[name, keys] = namedtuple(valid, keys, rename=True)  # type: ignore[misc] # noqa: PYI024 - its fields are not known before
+        made = _named_types[name, keys] = namedtuple(valid, keys, rename=True)  # noqa: PYI024 - its fields are not known before
     return made

@@ -1,0 +1,335 @@
+"""Exported programs without torch: archives made by hand, read, run and refused."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import threading
+import zipfile
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import exported
+import pytest
+from exported import LEAF, node, tensor, tree
+
+import libtorch_ffi as lt
+from libtorch_ffi import export
+from libtorch_ffi.errors import ProgramError
+from libtorch_ffi.export import pytree, symbols
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS = lt.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+
+
+def loaded(document: dict[str, Any] | None = None) -> export.ExportedProgram:
+    """Return a program of a document, by default the usual one."""
+    return export.load(exported.archive(document or exported.program(), exported.weights()))
+
+
+def test_a_program_runs_and_counts_its_runs() -> None:
+    program = loaded()
+    assert program(ROWS)["y"].tolist() == [[1, 2], [3, 4], [0, 0]]
+    assert program(x=ROWS)["y"].tolist() == [[2, 3], [4, 5], [1, 1]]
+    assert program.state_dict()["count"].tolist() == [2, 2]
+    assert program.module() is program
+    assert repr(program) == "<libtorch_ffi.export.ExportedProgram of torch 2.13.0: 4 calls of 3 operators, 2 tensors>"
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_it_is_read_from_paths_bytes_and_files(tmp_path: Path, compression: int) -> None:
+    content = exported.archive(exported.program(), exported.weights(), compression)
+    path = tmp_path / "ä program.pt2"
+    path.write_bytes(content)
+    for source in (path, str(path), content, io.BytesIO(content)):
+        assert export.load(source, map_location="cpu")(ROWS)["y"].tolist()[0] == [1, 2]
+
+
+def test_parameters_and_buffers() -> None:
+    program = loaded()
+    assert [name for name, _ in program.named_parameters()] == ["layer.weight"]
+    assert [name for name, _ in program.named_buffers()] == ["count"]
+    program.load_state_dict({"layer.weight": lt.zeros(2, 2)})
+    assert program(ROWS)["y"].abs().sum().item() == 0
+    with pytest.raises(ProgramError, match=r"layer\.weight is \(3,\), not \(2, 2\)"):
+        program.load_state_dict({"layer.weight": lt.ones(3)})
+
+
+def test_gradients_where_they_are_asked_for() -> None:
+    program = loaded()
+    assert not program(ROWS)["y"].requires_grad
+    program.requires_grad_()
+    program(ROWS)["y"].sum().backward()
+    (weight,) = program.parameters()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [[1, 1], [1, 1]]
+    x = ROWS.clone().requires_grad_()
+    loaded()(x)["y"].sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist()[0] == [3, 7]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((lt.ones(3, 5),), "dimension 1 of input x of the program is 2, not 5"),
+        ((lt.ones(3),), "has 2 dimensions, not 1"),
+        ((lt.ones(11, 2),), "s0, a size of x, has to be from 3 to 10, not 11"),
+        ((lt.ones(2, 2),), "s0, a size of x, has to be from 3 to 10, not 2"),
+        ((3,), "input x of the program is a Tensor, not int"),
+        ((), r"takes 1 arguments \(x\)"),
+        ((ROWS, ROWS), r"takes 1 arguments \(x\)"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(args: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ProgramError, match=message):
+        loaded()(*args)
+
+
+def test_what_an_operator_refuses_names_the_node() -> None:
+    document = exported.program()
+    document["graph_module"]["graph"]["tensor_values"]["x"]["sizes"][1] = {"as_expr": {"expr_str": "s1"}}
+    with pytest.raises(RuntimeError, match=r"aten\.matmul\.default.*of an exported program"):
+        loaded(document)(lt.ones(3, 5))
+
+
+def test_operators_that_are_missing_are_listed() -> None:
+    document = exported.program()
+    nodes = document["graph_module"]["graph"]["nodes"]
+    nodes.insert(0, node("aten.of_tomorrow.default", {"self": tensor("x")}, "a"))
+    nodes.insert(1, node("mine.own.default", {"self": tensor("a")}, "c"))
+    with pytest.raises(ProgramError, match=r"has no aten\.of_tomorrow\.default, mine\.own\.default, which"):
+        loaded(document)
+
+
+def test_an_unknown_schema_is_refused() -> None:
+    document = exported.program()
+    document["schema_version"]["major"] = 12
+    with pytest.raises(ProgramError, match=r"in version 12 of torch's schema; 5 to 8 are known"):
+        loaded(document)
+
+
+def test_other_archives_are_refused_by_name(tmp_path: Path) -> None:
+    for members, message in (
+        ({"a/archive_format": b"pt2", "a/data/aotinductor/model/x.so": b""}, r"aoti\.load_trusted"),
+        ({"a/constants.pkl": b""}, r"libtorch_ffi\.jit\.load"),
+        ({"a/archive_format": b"pt2", "a/models/other.json": b"{}"}, "no program 'model'; it has other"),
+        ({"a/nothing": b""}, "no program 'model'; or any"),
+    ):
+        with pytest.raises(ProgramError, match=message):
+            export.load(exported.zipped(members))
+    for content in (b"", b"nothing", exported.archive(exported.program(), exported.weights())[:-30]):
+        with pytest.raises(ProgramError, match="is no program of torch"):
+            export.load(content)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        export.load(tmp_path / "none.pt2")
+
+
+def test_damaged_weights_are_refused() -> None:
+    for change, message in (
+        ({"sizes": [{"as_int": 2}, {"as_int": 3}]}, "reaches beyond its 16 bytes"),
+        ({"storage_offset": {"as_int": -1}}, "reaches beyond"),
+        ({"strides": [{"as_int": 1 << 62}, {"as_int": 1}]}, "reaches beyond"),
+        ({"dtype": 99}, "names a dtype by the number 99"),
+        ({"sizes": [{"as_expr": {"expr_str": "s0"}}]}, "where a size is expected"),
+    ):
+        weights = exported.weights()
+        weights["layer.weight"][1].update(change)
+        with pytest.raises(ProgramError, match=message):
+            export.load(exported.archive(exported.program(), weights))
+    content = exported.archive(exported.program(), exported.weights())
+    at = content.index(exported.weights()["layer.weight"][0])
+    with pytest.raises(ProgramError, match="does not have the checksum"):
+        export.load(content[:at] + b"\xff" + content[at + 1 :])
+
+
+def test_threads_share_a_program() -> None:
+    program, wrong = loaded(), []
+    program.load_state_dict({"count": lt.zeros(2)})
+
+    def run(factor: float) -> None:
+        for _ in range(200):
+            result = program(ROWS * factor)["y"]
+            if result[0, 1].item() - result[2, 0].item() != 2 * factor:
+                wrong.append(factor)
+
+    threads = [threading.Thread(target=run, args=(float(factor),)) for factor in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("root", "value"),
+    [
+        (LEAF, 5),
+        (tree("builtins.tuple", [LEAF, tree("builtins.list", [LEAF])]), (1, [2])),
+        (tree("builtins.dict", [LEAF, tree("builtins.dict", [LEAF], ["c"])], ["a", "b"]), {"a": 1, "b": {"c": 2}}),
+        (tree("collections.OrderedDict", [LEAF], ["k"]), {"k": 3}),
+        (tree("collections.deque", [LEAF, LEAF], None), deque([1, 2])),
+        (tree("collections.defaultdict", [LEAF], {"dict_context": ["z"]}), {"z": 1}),
+        (tree("somebody.Output", [LEAF], ["logits"]), {"logits": 4}),
+        (tree("somebody.Pair", [LEAF, LEAF], 3), (1, 2)),
+    ],
+)
+def test_values_are_taken_apart_and_put_together(root: dict[str, Any], value: Any) -> None:
+    spec = pytree.read_spec(exported.spec(root), {})
+    leaves = list(pytree.flatten(spec, value, "x"))
+    assert len(leaves) == spec.leaves
+    assert pytree.unflatten(spec, iter(leaves)) == value
+
+
+def test_named_tuples_and_types_of_ones_own() -> None:
+    spec = pytree.read_spec(exported.spec(tree("collections.namedtuple", [LEAF], "m.Point")), {"m.Point": ["x"]})
+    point = pytree.unflatten(spec, iter([7]))
+    assert (type(point).__name__, point.x) == ("Point", 7)
+    assert list(pytree.flatten(spec, point, "p")) == [7]
+    export.register_type("mine.Pair", lambda pair, _: [pair.real, pair.imag], lambda parts, _: complex(*parts))
+    spec = pytree.read_spec(exported.spec(tree("mine.Pair", [LEAF, LEAF])), {})
+    assert pytree.unflatten(spec, pytree.flatten(spec, 2 + 3j, "z")) == 2 + 3j
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("s0 + 2*s1 - 1", 12),
+        ("Add(Integer(1), Mul(Integer(2), Symbol('s0', positive=True, integer=True)))", 7),
+        ("FloorDiv(s1, 2)", 2),
+        ("Max(s0, s1) % 2 + s0**2", 10),
+        ("CeilDiv(s1, 2) + Min(s0, 1)", 4),
+    ],
+)
+def test_expressions_of_shapes(text: str, value: int) -> None:
+    assert symbols.expression(text)({"s0": 3, "s1": 5}) == value
+
+
+@pytest.mark.parametrize("text", ["__import__('os')", "s0.x", "[s0]", "s9", "1 // 0", "2**10**10", "s0 if s0 else 1"])
+def test_what_is_no_arithmetic_has_no_value(text: str) -> None:
+    value = symbols.expression(text)({"s0": 3})
+    assert math.isnan(value)
+
+
+def test_a_derived_size_is_checked() -> None:
+    document = exported.program()
+    graph = document["graph_module"]["graph"]
+    graph["inputs"].append(tensor("z"))
+    graph["tensor_values"]["z"] = exported.meta("2*s0")
+    document["graph_module"]["signature"]["input_specs"].append({"user_input": {"arg": tensor("z")}})
+    entry = document["graph_module"]["module_call_graph"][0]["signature"]
+    entry["in_spec"] = exported.spec(
+        tree("builtins.tuple", [tree("builtins.tuple", [LEAF, LEAF]), tree("builtins.dict", [], [])])
+    )
+    entry["forward_arg_names"] = ["x", "z"]
+    program = loaded(document)
+    assert program(ROWS, lt.ones(6))["y"].shape == (3, 2)
+    with pytest.raises(ProgramError, match=r"dimension 0 of input z of the program has to be 6 \(2\*s0\), not 5"):
+        program(ROWS, lt.ones(5))
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "value"),
+    [
+        ("_operator.add", [2, 3], 5),
+        ("_operator.sub", [2, 3.5], -1.5),
+        ("_operator.floordiv", [-7, 2], -4),
+        ("_operator.mod", [-7, 3], 2),
+        ("_operator.truediv", [7, 2], 3.5),
+        ("_operator.pow", [3, 4], 81),
+        ("_operator.neg", [5], -5),
+        ("_operator.lshift", [3, 2], 12),
+        ("_operator.rshift", [12, 2], 3),
+        ("_operator.le", [2, 3], True),
+        ("_operator.ne", [2, 2], False),
+        ("_operator.and_", [True, False], False),
+        ("torch.sym_max", [2, 7], 7),
+        ("torch.sym_min", [2, 7], 2),
+        ("torch.sym_not", [True], False),
+        ("torch.sym_float", [3], 3.0),
+        ("torch.sym_int", [3.7], 3),
+        ("torch.sym_ite", [True, 4, 5], 4),
+        ("torch._sym_sqrt", [16], 4.0),
+        ("math.floor", [-3.5], -4),
+        ("math.ceil", [3.2], 4),
+        ("math.trunc", [-3.7], -3),
+    ],
+)
+def test_numbers_are_computed_as_in_python(function: str, arguments: list[Any], value: Any) -> None:
+    program = core_program(function, arguments)
+    (result,) = program.run([], [])
+    assert (result, type(result)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [("_operator.floordiv", [1, 0]), ("_operator.mod", [1, 0]), ("_operator.mul", [1 << 62, 4]),
+     ("_operator.pow", [10, 40]), ("_operator.lshift", [1, 70]), ("_operator.add", [1]), ("math.floor", [1e30])],
+)  # fmt: skip
+def test_numbers_that_cannot_be_raise(function: str, arguments: list[Any]) -> None:
+    with pytest.raises(RuntimeError):
+        core_program(function, arguments).run([], [])
+
+
+def core_program(function: str, arguments: list[Any]) -> Any:
+    """Return a program of one number."""
+    document = {
+        "nodes": [
+            {
+                "target": function,
+                "inputs": [{"name": "", "arg": as_argument(value)} for value in arguments],
+                "outputs": [{"as_sym_int": {"as_name": "r"}}],
+            }
+        ],
+        "outputs": [{"as_sym_int": {"as_name": "r"}}],
+    }
+    from libtorch_ffi.export import graph
+
+    return graph.build(document, graph.Scope(), [])
+
+
+def as_argument(value: object) -> dict[str, object]:
+    kinds = {bool: "as_bool", int: "as_int", float: "as_float"}
+    return {kinds[type(value)]: value}
+
+
+def test_mutated_documents_are_errors_of_ours() -> None:
+    """Every part of a document is left out, and replaced by what is wrong, one at a time."""
+    content = json.dumps(exported.program())
+    count = 0
+    for path in paths(json.loads(content), ()):
+        wrong: object
+        for wrong in (None, [], {}, "wrong", -1, 1 << 70, "remove"):
+            document = json.loads(content)
+            change(document, path, wrong)
+            count += 1
+            with contextlib.suppress(ProgramError, RuntimeError):
+                loaded(document)(ROWS)
+    assert count > 1000
+
+
+def paths(value: Any, so_far: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """Return the paths of all parts of a document."""
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    found = [so_far] if so_far else []
+    for key, child in inner:
+        found += paths(child, (*so_far, key))
+    return found
+
+
+def change(document: Any, path: tuple[Any, ...], wrong: object) -> None:
+    """Replace or remove one part of a document."""
+    for key in path[:-1]:
+        document = document[key]
+    if wrong == "remove":
+        del document[path[-1]]
+    else:
+        document[path[-1]] = wrong
