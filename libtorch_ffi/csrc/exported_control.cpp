@@ -231,8 +231,8 @@ class Invoke final : public ControlNode {
 };
 
 template <class Kind>
-std::unique_ptr<Node> make(std::vector<std::shared_ptr<Program>> graphs, std::string label,
-                           std::vector<Operand> operands, std::vector<Target> targets) {
+std::unique_ptr<Node> make_control(std::vector<std::shared_ptr<Program>> graphs, std::string label,
+                                   std::vector<Operand> operands, std::vector<Target> targets) {
     return std::make_unique<Kind>(std::move(graphs), std::move(label), std::move(operands), std::move(targets));
 }
 
@@ -241,14 +241,15 @@ std::unique_ptr<Node> make(std::vector<std::shared_ptr<Program>> graphs, std::st
 std::unique_ptr<Node> control_node(const std::string& name, std::string label,
                                    std::vector<std::shared_ptr<Program>> graphs, std::vector<Operand> operands,
                                    std::vector<Target> targets) {
-    using Maker = decltype(&make<Cond>);
-    static const std::unordered_map<std::string, Maker> makers = {{"cond", make<Cond>},
-                                                                  {"while_loop", make<WhileLoop>},
-                                                                  {"map_impl", make<Map>},
-                                                                  {"scan", make<Scan>},
-                                                                  {"wrap_with_set_grad_enabled", make<SetGradEnabled>},
-                                                                  {"wrap_with_autocast", make<WithAutocast>},
-                                                                  {"invoke_subgraph", make<Invoke>}};
+    using Maker = decltype(&make_control<Cond>);
+    static const std::unordered_map<std::string, Maker> makers = {
+        {"cond", make_control<Cond>},
+        {"while_loop", make_control<WhileLoop>},
+        {"map_impl", make_control<Map>},
+        {"scan", make_control<Scan>},
+        {"wrap_with_set_grad_enabled", make_control<SetGradEnabled>},
+        {"wrap_with_autocast", make_control<WithAutocast>},
+        {"invoke_subgraph", make_control<Invoke>}};
     const auto found = makers.find(name);
     return found == makers.end()
                ? nullptr

@@ -11,7 +11,7 @@ namespace {
 using c10::IValue;
 using Function = IValue (*)(const torch::jit::Stack&);
 
-const IValue& argument(const torch::jit::Stack& stack, size_t index) {
+const IValue& number_argument(const torch::jit::Stack& stack, size_t index) {
     TORCH_CHECK(index < stack.size(), "an argument is missing");
     return stack[index];
 }
@@ -32,17 +32,17 @@ int64_t checked(bool overflows, int64_t value) {
 }
 
 template <class Ints, class Floats>
-IValue arithmetic(const torch::jit::Stack& stack, Ints ints, Floats floats) {
-    const IValue& a = argument(stack, 0);
-    const IValue& b = argument(stack, 1);
+IValue with_numbers(const torch::jit::Stack& stack, Ints ints, Floats floats) {
+    const IValue& a = number_argument(stack, 0);
+    const IValue& b = number_argument(stack, 1);
     if (is_float(a) || is_float(b)) {
         return floats(to_double(a), to_double(b));
     }
     return ints(to_int(a), to_int(b));
 }
 
-IValue add(const torch::jit::Stack& stack) {
-    return arithmetic(
+IValue number_sum(const torch::jit::Stack& stack) {
+    return with_numbers(
         stack,
         [](int64_t a, int64_t b) {
             int64_t result = 0;
@@ -52,8 +52,8 @@ IValue add(const torch::jit::Stack& stack) {
         [](double a, double b) { return a + b; });
 }
 
-IValue subtract(const torch::jit::Stack& stack) {
-    return arithmetic(
+IValue number_difference(const torch::jit::Stack& stack) {
+    return with_numbers(
         stack,
         [](int64_t a, int64_t b) {
             int64_t result = 0;
@@ -63,8 +63,8 @@ IValue subtract(const torch::jit::Stack& stack) {
         [](double a, double b) { return a - b; });
 }
 
-IValue multiply(const torch::jit::Stack& stack) {
-    return arithmetic(
+IValue number_product(const torch::jit::Stack& stack) {
+    return with_numbers(
         stack,
         [](int64_t a, int64_t b) {
             int64_t result = 0;
@@ -75,7 +75,7 @@ IValue multiply(const torch::jit::Stack& stack) {
 }
 
 /// Division of ints as Python rounds it, downwards; -1 is left out, which may not fit.
-int64_t floor_divide(int64_t a, int64_t b) {
+int64_t number_quotient(int64_t a, int64_t b) {
     TORCH_CHECK(b != 0, "the program's shapes lead to a division by zero");
     if (b == -1) {
         return checked(a == std::numeric_limits<int64_t>::min(), -a);
@@ -84,25 +84,25 @@ int64_t floor_divide(int64_t a, int64_t b) {
     return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
 }
 
-IValue floordiv(const torch::jit::Stack& stack) {
-    return arithmetic(stack, floor_divide, [](double a, double b) { return std::floor(a / b); });
+IValue number_floordiv(const torch::jit::Stack& stack) {
+    return with_numbers(stack, number_quotient, [](double a, double b) { return std::floor(a / b); });
 }
 
-IValue truediv(const torch::jit::Stack& stack) {
-    const double divisor = to_double(argument(stack, 1));
+IValue number_truediv(const torch::jit::Stack& stack) {
+    const double divisor = to_double(number_argument(stack, 1));
     TORCH_CHECK(divisor != 0, "the program's shapes lead to a division by zero");
-    return to_double(argument(stack, 0)) / divisor;
+    return to_double(number_argument(stack, 0)) / divisor;
 }
 
-IValue modulo(const torch::jit::Stack& stack) {
-    return arithmetic(
-        stack, [](int64_t a, int64_t b) { return b == -1 ? 0 : a - floor_divide(a, b) * b; },
+IValue number_remainder(const torch::jit::Stack& stack) {
+    return with_numbers(
+        stack, [](int64_t a, int64_t b) { return b == -1 ? 0 : a - number_quotient(a, b) * b; },
         [](double a, double b) { return a - std::floor(a / b) * b; });
 }
 
-IValue power(const torch::jit::Stack& stack) {
-    const IValue& base = argument(stack, 0);
-    const IValue& exponent = argument(stack, 1);
+IValue raised_number(const torch::jit::Stack& stack) {
+    const IValue& base = number_argument(stack, 0);
+    const IValue& exponent = number_argument(stack, 1);
     if (is_float(base) || is_float(exponent) || to_int(exponent) < 0) {
         return std::pow(to_double(base), to_double(exponent));
     }
@@ -122,9 +122,9 @@ IValue power(const torch::jit::Stack& stack) {
 }
 
 template <class Compare>
-IValue compare(const torch::jit::Stack& stack, Compare holds) {
-    const IValue& a = argument(stack, 0);
-    const IValue& b = argument(stack, 1);
+IValue compare_numbers(const torch::jit::Stack& stack, Compare holds) {
+    const IValue& a = number_argument(stack, 0);
+    const IValue& b = number_argument(stack, 1);
     return is_float(a) || is_float(b) ? holds(to_double(a), to_double(b)) : holds(to_int(a), to_int(b));
 }
 
@@ -139,52 +139,62 @@ int64_t shift_of(const IValue& value) {
     return places;
 }
 
-const std::unordered_map<std::string, Function>& functions() {
+const std::unordered_map<std::string, Function>& number_functions() {
     using Stack = torch::jit::Stack;
     static const auto* table = new std::unordered_map<std::string, Function>{
-        {"add", add},
-        {"sub", subtract},
-        {"mul", multiply},
-        {"floordiv", floordiv},
-        {"truediv", truediv},
-        {"mod", modulo},
-        {"pow", power},
-        {"eq", [](const Stack& s) { return compare(s, [](auto a, auto b) { return a == b; }); }},
-        {"ne", [](const Stack& s) { return compare(s, [](auto a, auto b) { return a != b; }); }},
-        {"lt", [](const Stack& s) { return compare(s, [](auto a, auto b) { return a < b; }); }},
-        {"le", [](const Stack& s) { return compare(s, [](auto a, auto b) { return a <= b; }); }},
-        {"gt", [](const Stack& s) { return compare(s, [](auto a, auto b) { return a > b; }); }},
-        {"ge", [](const Stack& s) { return compare(s, [](auto a, auto b) { return a >= b; }); }},
-        {"max", [](const Stack& s) { return to_double(argument(s, 0)) < to_double(argument(s, 1)) ? s[1] : s[0]; }},
-        {"min", [](const Stack& s) { return to_double(argument(s, 1)) < to_double(argument(s, 0)) ? s[1] : s[0]; }},
+        {"add", number_sum},
+        {"sub", number_difference},
+        {"mul", number_product},
+        {"floordiv", number_floordiv},
+        {"truediv", number_truediv},
+        {"mod", number_remainder},
+        {"pow", raised_number},
+        {"eq", [](const Stack& s) { return compare_numbers(s, [](auto a, auto b) { return a == b; }); }},
+        {"ne", [](const Stack& s) { return compare_numbers(s, [](auto a, auto b) { return a != b; }); }},
+        {"lt", [](const Stack& s) { return compare_numbers(s, [](auto a, auto b) { return a < b; }); }},
+        {"le", [](const Stack& s) { return compare_numbers(s, [](auto a, auto b) { return a <= b; }); }},
+        {"gt", [](const Stack& s) { return compare_numbers(s, [](auto a, auto b) { return a > b; }); }},
+        {"ge", [](const Stack& s) { return compare_numbers(s, [](auto a, auto b) { return a >= b; }); }},
+        {"max",
+         [](const Stack& s) {
+             return to_double(number_argument(s, 0)) < to_double(number_argument(s, 1)) ? s[1] : s[0];
+         }},
+        {"min",
+         [](const Stack& s) {
+             return to_double(number_argument(s, 1)) < to_double(number_argument(s, 0)) ? s[1] : s[0];
+         }},
         {"neg",
          [](const Stack& s) {
              const IValue zero(int64_t{0});
-             return is_float(argument(s, 0)) ? IValue(-s[0].toDouble()) : subtract({zero, s[0]});
+             return is_float(number_argument(s, 0)) ? IValue(-s[0].toDouble()) : number_difference({zero, s[0]});
          }},
-        {"pos", [](const Stack& s) { return argument(s, 0); }},
-        {"not", [](const Stack& s) { return IValue(!to_bool(argument(s, 0))); }},
+        {"pos", [](const Stack& s) { return number_argument(s, 0); }},
+        {"not", [](const Stack& s) { return IValue(!to_bool(number_argument(s, 0))); }},
         {"and_",
          [](const Stack& s) {
-             return argument(s, 0).isBool() ? IValue(s[0].toBool() && to_bool(argument(s, 1)))
-                                            : IValue(to_int(s[0]) & to_int(argument(s, 1)));
+             return number_argument(s, 0).isBool() ? IValue(s[0].toBool() && to_bool(number_argument(s, 1)))
+                                                   : IValue(to_int(s[0]) & to_int(number_argument(s, 1)));
          }},
         {"or_",
          [](const Stack& s) {
-             return argument(s, 0).isBool() ? IValue(s[0].toBool() || to_bool(argument(s, 1)))
-                                            : IValue(to_int(s[0]) | to_int(argument(s, 1)));
+             return number_argument(s, 0).isBool() ? IValue(s[0].toBool() || to_bool(number_argument(s, 1)))
+                                                   : IValue(to_int(s[0]) | to_int(number_argument(s, 1)));
          }},
         {"lshift",
-         [](const Stack& s) { return multiply({argument(s, 0), IValue(int64_t{1} << shift_of(argument(s, 1)))}); }},
-        {"rshift", [](const Stack& s) { return IValue(to_int(argument(s, 0)) >> shift_of(argument(s, 1))); }},
-        {"ite", [](const Stack& s) { return to_bool(argument(s, 0)) ? argument(s, 1) : argument(s, 2); }},
-        {"sqrt", [](const Stack& s) { return IValue(std::sqrt(to_double(argument(s, 0)))); }},
-        {"float", [](const Stack& s) { return IValue(to_double(argument(s, 0))); }},
-        {"int", [](const Stack& s) { return IValue(rounded(std::trunc(to_double(argument(s, 0))))); }},
-        {"trunc", [](const Stack& s) { return IValue(rounded(std::trunc(to_double(argument(s, 0))))); }},
-        {"floor", [](const Stack& s) { return IValue(rounded(std::floor(to_double(argument(s, 0))))); }},
-        {"ceil", [](const Stack& s) { return IValue(rounded(std::ceil(to_double(argument(s, 0))))); }},
-        {"round", [](const Stack& s) { return IValue(rounded(std::nearbyint(to_double(argument(s, 0))))); }},
+         [](const Stack& s) {
+             return number_product({number_argument(s, 0), IValue(int64_t{1} << shift_of(number_argument(s, 1)))});
+         }},
+        {"rshift",
+         [](const Stack& s) { return IValue(to_int(number_argument(s, 0)) >> shift_of(number_argument(s, 1))); }},
+        {"ite",
+         [](const Stack& s) { return to_bool(number_argument(s, 0)) ? number_argument(s, 1) : number_argument(s, 2); }},
+        {"sqrt", [](const Stack& s) { return IValue(std::sqrt(to_double(number_argument(s, 0)))); }},
+        {"float", [](const Stack& s) { return IValue(to_double(number_argument(s, 0))); }},
+        {"int", [](const Stack& s) { return IValue(rounded(std::trunc(to_double(number_argument(s, 0))))); }},
+        {"trunc", [](const Stack& s) { return IValue(rounded(std::trunc(to_double(number_argument(s, 0))))); }},
+        {"floor", [](const Stack& s) { return IValue(rounded(std::floor(to_double(number_argument(s, 0))))); }},
+        {"ceil", [](const Stack& s) { return IValue(rounded(std::ceil(to_double(number_argument(s, 0))))); }},
+        {"round", [](const Stack& s) { return IValue(rounded(std::nearbyint(to_double(number_argument(s, 0))))); }},
     };
     return *table;
 }
@@ -212,8 +222,8 @@ class NumberNode final : public Node {
 
 std::unique_ptr<Node> number_node(const std::string& function, std::string label, std::vector<Operand> operands,
                                   std::vector<Target> targets) {
-    const auto found = functions().find(function);
-    if (found == functions().end()) {
+    const auto found = number_functions().find(function);
+    if (found == number_functions().end()) {
         return nullptr;
     }
     return std::make_unique<NumberNode>(found->second, std::move(label), std::move(operands), std::move(targets));

@@ -7,6 +7,7 @@ inputs of several sizes.
 # ruff: noqa: E501 - the corpus is a table: a program a line
 from __future__ import annotations
 
+import functools
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,7 @@ CASES = [
 ]  # fmt: skip
 
 
+@functools.cache
 def exported(torch: ModuleType, case: Case) -> tuple[Any, Any]:
     """Return the module of a case, and its exported program."""
 
