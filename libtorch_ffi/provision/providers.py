@@ -95,11 +95,14 @@ class Providers:
             return None
 
     def _applicable(self, requirements: Iterable[Requirement], extras: tuple[str, ...]) -> list[Requirement]:
-        """Return the requirements that hold on the platform and may have libraries: such are pinned with ``==``."""
+        """Return the requirements that hold on the platform and may have libraries.
+
+        Such are pinned with ``==``, or NVIDIA's: its wheel of cuSOLVER names that of nvJitLink and no version.
+        """
         return [
             requirement
             for requirement in requirements
-            if any(part.operator == "==" for part in requirement.specifier)
+            if (requirement.name.startswith("nvidia-") or any(part.operator == "==" for part in requirement.specifier))
             and (requirement.marker is None or any(self._holds(requirement, extra) for extra in ("", *extras)))
         ]
 

@@ -139,11 +139,15 @@ def _pin_closure(asked: Update, name: str, platform: Platform, torch: Listed) ->
     key = {"torch": torch.filename, "flavor": name}
     if any(key.items() <= entry.items() for entry in asked.table["closures"]):
         return
-    wheel = Wheel(Archive(RemoteFile(asked.net, torch.url, torch.size)))
-    needs = []
-    for requirement in _of_nvidia(wheel.requirements(), platform):
+    needs: dict[str, str] = {}
+    todo = _named_by(asked, torch, platform)
+    while todo:
+        requirement = todo.pop(0)
+        if requirement.name in needs:
+            continue
         listed = _published(asked, name, requirement, platform)
-        needs.append(listed.filename)
+        needs[requirement.name] = listed.filename
+        todo += _named_by(asked, listed, platform)
         if not any(entry["filename"] == listed.filename for entry in asked.table["pypi-wheels"]):
             entry = {
                 "project": requirement.name,
@@ -153,7 +157,13 @@ def _pin_closure(asked: Update, name: str, platform: Platform, torch: Listed) ->
             }
             asked.table["pypi-wheels"] = pinning.with_pin(asked.table, entry)["pypi-wheels"]
             _log.info("pinned: %s", listed.filename)
-    asked.table["closures"].append({**key, "needs": sorted(needs)})
+    asked.table["closures"].append({**key, "needs": sorted(needs.values())})
+
+
+def _named_by(asked: Update, listed: Listed, platform: Platform) -> list[Requirement]:
+    """Return the wheels of NVIDIA that a wheel names: torch's those of CUDA, cuSOLVER's that of nvJitLink."""
+    wheel = Wheel(Archive(RemoteFile(asked.net, listed.url, listed.size)))
+    return list(_of_nvidia(wheel.requirements(), platform))
 
 
 def _of_nvidia(requirements: list[Requirement], platform: Platform) -> Iterator[Requirement]:

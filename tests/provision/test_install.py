@@ -76,6 +76,17 @@ def _with_runtime(world: World, **libraries: list[str]) -> None:
     world.list_on_pypi("nvidia-cuda-runtime-cu99", {RUNTIME: runtime})
 
 
+def test_a_wheel_of_nvidia_names_another_without_a_version(cuda_world: World) -> None:
+    members = {"nvidia/cuda_runtime/lib/libcudart.so.99": archives.library("libcudart.so.99", ["liblinker.so.9"])}
+    runtime = archives.wheel("nvidia-cuda-runtime-cu99", "99.1", members, requires=["nvidia-linker-cu99"])
+    cuda_world.list_on_pypi("nvidia-cuda-runtime-cu99", {RUNTIME: runtime})
+    linker = archives.wheel(
+        "nvidia-linker-cu99", "9.1", {"nvidia/lib/liblinker.so.9": archives.library("liblinker.so.9")}
+    )
+    cuda_world.list_on_pypi("nvidia-linker-cu99", {"nvidia_linker_cu99-9.1-py3-none-manylinux1_x86_64.whl": linker})
+    assert {"libcudart.so.99", "liblinker.so.9"} <= _libraries(ensure(cuda_world.with_(flavor="cu991")))
+
+
 def test_a_part_that_nothing_needs_is_left_out_where_it_needs_what_is_nowhere(cuda_world: World) -> None:
     _with_runtime(cuda_world, cudart=[], extra=[], rdma=["libmlx5.so.1", "libibverbs.so.1", "libcudart.so.99"])
     libtorch = ensure(cuda_world.with_(flavor="cu991"))

@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 
 CUDA = f"torch-{archives.VERSION}+cu118-cp311-cp311-linux_x86_64.whl"
 CPU = f"torch-{archives.VERSION}+cpu-cp311-cp311-linux_x86_64.whl"
+LINKER = "nvidia_nvjitlink_cu99-99.2-py3-none-manylinux1_x86_64.whl"
 RUNTIME = "nvidia_cuda_runtime_cu99-99.1-py3-none-manylinux1_x86_64.whl"
 
 
 @pytest.fixture
 def published(world: World) -> World:
-    """Return a world whose indexes have a release for the CPU and for CUDA, which names a wheel of NVIDIA's."""
+    """Return a world whose indexes have a release for the CPU and for CUDA, which names a wheel that names another."""
     requires = ['nvidia-cuda-runtime-cu99==99.1; platform_system == "Linux"', "sympy"]
     world.list_officially("cu118", {CUDA: archives.torch_wheel("cu118", requires=requires)})
     world.list_officially("cpu", {CPU: archives.torch_wheel()})
-    world.list_on_pypi("nvidia-cuda-runtime-cu99", {RUNTIME: b"never opened"})
+    runtime = archives.wheel("nvidia-cuda-runtime-cu99", "99.1", {}, requires=["nvidia-nvjitlink-cu99", "sympy"])
+    world.list_on_pypi("nvidia-cuda-runtime-cu99", {RUNTIME: runtime})
+    linker = archives.wheel("nvidia-nvjitlink-cu99", "99.2", {})
+    world.list_on_pypi("nvidia-nvjitlink-cu99", {LINKER: linker})
     return world
 
 
@@ -60,9 +64,11 @@ def test_a_release_is_pinned_with_what_its_cuda_wheel_names(published: World) ->
         for index, name in (("cpu", CPU), ("cu118", CUDA))
     ]
     assert after["releases"][archives.VERSION] == {"complete": False, "flavors": {"linux-x86_64": ["cpu", "cu118"]}}
-    assert after["closures"][-1] == {"torch": CUDA, "flavor": "cu118", "needs": [RUNTIME]}
-    [wheel] = [entry for entry in after["pypi-wheels"] if entry not in before["pypi-wheels"]]
-    assert (wheel["filename"], wheel["sha256"]) == (RUNTIME, archives.sha256(b"never opened"))
+    assert after["closures"][-1] == {"torch": CUDA, "flavor": "cu118", "needs": [RUNTIME, LINKER]}
+    added = [entry for entry in after["pypi-wheels"] if entry not in before["pypi-wheels"]]
+    assert {entry["filename"]: entry["sha256"] for entry in added} == {
+        name: archives.sha256(published.site.files[f"/files/{name}"][1]) for name in (RUNTIME, LINKER)
+    }
     assert json.loads(pinning.written(after)) == after
 
 
