@@ -139,7 +139,7 @@ class iinfo(_Limits):  # noqa: N801 - torch's name
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
 
 
-_LEGACY = {
+LEGACY = {
     "float32": "Float",
     "float64": "Double",
     "float16": "Half",
@@ -167,7 +167,7 @@ def type_name(tensor: Tensor) -> str:
     name = _short(tensor.dtype)
     device = "" if tensor.device.type == "cpu" else f"{tensor.device.type}."
     sparse = "sparse." if tensor.is_sparse else ""
-    return f"torch.{device}{sparse}{_LEGACY.get(name, name.title())}Tensor"
+    return f"torch.{device}{sparse}{LEGACY.get(name, name.title())}Tensor"
 
 
 def parse_type_name(name: str) -> tuple[str, dtype]:
@@ -180,7 +180,7 @@ def parse_type_name(name: str) -> tuple[str, dtype]:
     """
     package, _, kind = name.rpartition(".")
     device = package.removeprefix("torch").removeprefix(".") or "cpu"
-    for dtype, legacy in _LEGACY.items():
+    for dtype, legacy in LEGACY.items():
         if kind == f"{legacy}Tensor" and package.startswith("torch") and "." not in device:
             found: core.dtype = getattr(core, dtype)
             return device, found

@@ -45,6 +45,10 @@ class LibraryError(LibtorchFFIError, OSError):
     """A library of operators cannot be loaded."""
 
 
+class ArchiveError(LibtorchFFIError, ValueError):
+    """A file of tensors that is damaged, of another format, or holds what is refused; or a value that no file takes."""
+
+
 class LoadError(LibtorchFFIError, ImportError):
     """The compiled extension cannot be loaded into this process."""
 

@@ -1,0 +1,144 @@
+"""The memory of a file's tensors: mapped, or read once into where it stays; and the device that it goes to.
+
+Owns the reading of bytes and what `map_location` may be. No byte is copied on the way to a tensor on the CPU: a mapped
+file is the tensor's memory, private to this process and written to disk never; a file that is read is read into it.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import TYPE_CHECKING
+
+from libtorch_ffi._aten import one
+from libtorch_ffi._binding import core
+from libtorch_ffi.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, BinaryIO, Protocol, TypeAlias
+
+    from libtorch_ffi._C import Tensor, UntypedStorage
+    from libtorch_ffi.types import Device
+
+    MapLocation: TypeAlias = Device | dict[str, str] | Callable[[UntypedStorage, str], Any] | None
+
+    class Memory(Protocol):
+        """Where bytes of a file become a tensor's."""
+
+        def bytes_at(self, offset: int, size: int) -> Tensor:
+            """Return so many bytes as a tensor with a storage of its own."""
+
+_empty = one("empty")
+
+_ALIGNED = 16
+"""Bytes: the size of the widest element."""
+
+
+class Mapped:
+    """A file in the process's memory, of which only what is looked at is read.
+
+    Parameters
+    ----------
+    file
+        An open file; it may be closed while tensors use the mapping.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        try:
+            self._memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+        except (OSError, ValueError) as error:
+            raise ArchiveError(f"the file cannot be mapped into memory: {error}") from error
+
+    def bytes_at(self, offset: int, size: int) -> Tensor:
+        """Return a tensor over a part of the mapping; a copy where its elements would not be aligned."""
+        part = self._memory[offset : offset + size]
+        if size == 0 or offset % _ALIGNED:
+            return core.tensor(part, dtype=core.uint8) if size else _empty((0,), dtype=core.uint8)
+        return core.from_numpy(part)
+
+
+class Read:
+    """A file whose bytes are read into memory of the tensors' own.
+
+    Parameters
+    ----------
+    file
+        An open file, unbuffered if it can be: large parts are read straight into the tensors.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def bytes_at(self, offset: int, size: int) -> Tensor:
+        """Return a new tensor with a part of the file.
+
+        Raises
+        ------
+        ArchiveError
+            If the file ends before.
+        """
+        tensor = _empty((size,), dtype=core.uint8)
+        if size:
+            self._file.seek(offset)
+            read_into(self._file, memoryview(tensor))
+        return tensor
+
+
+def read_into(file: BinaryIO, memory: memoryview) -> None:
+    """Fill memory from where a file is now."""
+    done, read = 0, getattr(file, "readinto", None)
+    while done < len(memory):
+        if read is not None:
+            count = read(memory[done:]) or 0
+        else:
+            data = file.read(len(memory) - done)
+            count = len(data)
+            memory[done : done + count] = data
+        if count == 0:
+            raise ArchiveError(f"the file ends {len(memory) - done} bytes before the tensor in it does")
+        done += count
+
+
+def placed(memory: Tensor, location: str, where: MapLocation) -> Tensor:
+    """Return bytes on the device that they are to go to.
+
+    Parameters
+    ----------
+    memory
+        The bytes, on the CPU.
+    location
+        Where they were when they were saved, such as ``cuda:0``.
+    where
+        A device for all, a dict from locations to devices, or a function of storage and location that returns a
+        device, a storage (whose device is meant) or None for the location itself.
+
+    Raises
+    ------
+    ArchiveError
+        If this libtorch has no such device.
+    """
+    target = _target(memory, location, where)
+    if target == memory.device:
+        return memory
+    try:
+        return memory.to(target)
+    except (RuntimeError, NotImplementedError) as error:
+        raise ArchiveError(
+            f"tensors saved on {location} cannot be put on {target} here ({str(error).splitlines()[0]}): "
+            "load(…, map_location='cpu') puts them into the host's memory"
+        ) from error
+
+
+def _target(memory: Tensor, location: str, where: MapLocation) -> core.device:
+    chosen: object = where
+    if isinstance(where, dict):
+        chosen = where.get(location, location)
+    elif callable(where):
+        chosen = where(memory.untyped_storage(), location)
+    if chosen is None:
+        chosen = location
+    chosen = getattr(chosen, "device", chosen)
+    try:
+        return core.device(chosen)  # type: ignore[arg-type] # whether it is one is the question
+    except (RuntimeError, TypeError) as error:
+        raise ArchiveError(f"{chosen!r} is no device to put tensors on that were saved on {location!r}: {error}") from None
