@@ -128,7 +128,7 @@ def _write(file: BinaryIO, folder: str, pickle: bytes, storages: dict[str, Tenso
 def _opened(f: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     if isinstance(f, (str, os.PathLike)):
         with open(f, "rb", buffering=0) as file:  # noqa: PTH123 - likewise
-            yield file  # type: ignore[misc] # mypy's FileIO is no BinaryIO
+            yield file
         return
     if not hasattr(f, "read") or not hasattr(f, "seek"):
         raise TypeError(f"load() takes a path or a file that can seek, not {type(f).__name__}")

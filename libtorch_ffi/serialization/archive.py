@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
+    from typing_extensions import Self
+
 ALIGNMENT = 64
 """Bytes; torch's own, so that what is mapped can be read as any dtype."""
 
@@ -91,7 +93,7 @@ class Archive:
         offset = self._data_offset(entry)
         if offset + entry.file_size > self._length:
             raise ArchiveError(
-                f"the record {name!r} ends at byte {offset + entry.file_size} of a file of {self._length}: it is cut off"
+                f"the record {name!r} ends at byte {offset + entry.file_size}, the file at {self._length}: cut off"
             )
         return Record(name, offset, entry.file_size, entry.CRC)
 
@@ -105,11 +107,11 @@ class Archive:
         """
         record = self.find(name)
         if record.size > _MOST_TEXT:
-            raise ArchiveError(f"the record {name!r} has {record.size} bytes, which is too large to be read into memory")
+            raise ArchiveError(f"the record {name!r} has {record.size} bytes, too many to be read into memory")
         self._file.seek(record.offset)
         data = self._file.read(record.size)
         if zlib.crc32(data) != record.crc:
-            raise ArchiveError(f"the record {name!r} is damaged: its checksum is not the one in the archive's directory")
+            raise ArchiveError(f"the record {name!r} is damaged: its checksum is not the directory's")
         return data
 
     def _data_offset(self, entry: zipfile.ZipInfo) -> int:
@@ -118,7 +120,7 @@ class Archive:
         header = self._file.read(_LOCAL_HEADER.size)
         if len(header) < _LOCAL_HEADER.size or not header.startswith(_SIGNATURE):
             raise ArchiveError(f"the archive's directory points to byte {entry.header_offset}, where no record begins")
-        name_length, extra_length = _LOCAL_HEADER.unpack(header)[-2:]
+        name_length, extra_length = map(int, _LOCAL_HEADER.unpack(header)[-2:])
         return entry.header_offset + _LOCAL_HEADER.size + name_length + extra_length
 
 
@@ -148,7 +150,7 @@ class ArchiveWriter:
         self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
         self._folder = folder
 
-    def __enter__(self) -> ArchiveWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -105,7 +105,9 @@ class LegacyFile:
         for key in map(str, keys):
             count = int.from_bytes(self._data[position : position + _COUNT], "little")
             if count != self._parts[key][2]:
-                raise ArchiveError(f"the file has {count} elements of storage {key!r}; {self._parts[key][2]} are described")
+                raise ArchiveError(
+                    f"the file has {count} elements of storage {key!r}; {self._parts[key][2]} are described"
+                )
             self._offsets[key] = position + _COUNT
             position += _COUNT + self._size(key)
         if position > len(self._data):

@@ -98,7 +98,8 @@ def parameter(data: Tensor, requires_grad: bool, hooks: object = None, state: ob
     del hooks, state
     if not isinstance(data, core.Tensor):
         raise TypeError(f"a parameter is made of a tensor, not of a {type(data).__name__}")
-    return data.detach().requires_grad_(bool(requires_grad))
+    result: Tensor = data.detach().requires_grad_(bool(requires_grad))
+    return result
 
 
 def of_type(function: object, kind: object, arguments: object, state: object) -> Tensor:
@@ -123,19 +124,20 @@ def _view(memory: Tensor, dtype: core.dtype, offset: int, size: tuple[int, ...],
         last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
         if (last + 1) * dtype.itemsize > memory.numel():
             raise ArchiveError(
-                f"a tensor of shape {size}, strides {stride} and {dtype} from element {offset} on does not fit into its "
+                f"a tensor of shape {size}, strides {stride} and {dtype} from element {offset} on does not fit into a "
                 f"storage of {memory.numel()} bytes"
             )
     elif offset * dtype.itemsize > memory.numel():
         offset = 0
-    result: Tensor = _empty((0,), dtype=dtype, device=memory.device)
-    return result.set_(memory.untyped_storage(), offset, size, stride)
+    result = _empty((0,), dtype=dtype, device=memory.device)
+    result.set_(memory.untyped_storage(), offset, size, stride)
+    return result
 
 
 def _check_integers(offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> None:
     numbers = [offset, *size, *stride]
     if any(type(number) is not int or not 0 <= number < 1 << 62 for number in numbers):
-        raise ArchiveError(f"offset {offset}, shape {size} and strides {stride} are not all numbers that a tensor has")
+        raise ArchiveError(f"no tensor has offset {offset}, shape {size} and strides {stride}")
     if len(size) != len(stride) or len(size) > _MOST_DIMENSIONS:
         raise ArchiveError(f"a tensor has {len(size)} lengths and {len(stride)} strides")
 
@@ -156,6 +158,10 @@ def _bytes(text: str, encoding: str = "latin1") -> bytes:
     if encoding not in ("latin1", "latin-1") or type(text) is not str:
         raise TypeError(f"bytes are text in latin1, not in {encoding!r}")
     return text.encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    return b""
 
 
 def _bytearray(data: bytes = b"") -> bytearray:
@@ -227,6 +233,7 @@ def allowed() -> dict[str, object]:
         "collections.OrderedDict": _ordered,
         "collections.Counter": _counter,
         "_codecs.encode": _bytes,
+        "builtins.bytes": _no_bytes,
         "builtins.bytearray": _bytearray,
         "builtins.complex": _complex,
         "builtins.set": _set,

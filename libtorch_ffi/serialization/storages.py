@@ -13,6 +13,9 @@ from libtorch_ffi._aten import one
 from libtorch_ffi._binding import core
 from libtorch_ffi.errors import ArchiveError
 
+_WIDEST = 8
+"""Bytes that the address of any element is a multiple of."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, BinaryIO, Protocol, TypeAlias
@@ -25,13 +28,11 @@ if TYPE_CHECKING:
     class Memory(Protocol):
         """Where bytes of a file become a tensor's."""
 
-        def bytes_at(self, offset: int, size: int) -> Tensor:
+        def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST) -> Tensor:
             """Return so many bytes as a tensor with a storage of its own."""
 
-_empty = one("empty")
 
-_ALIGNED = 16
-"""Bytes: the size of the widest element."""
+_empty = one("empty")
 
 
 class Mapped:
@@ -49,12 +50,12 @@ class Mapped:
         except (OSError, ValueError) as error:
             raise ArchiveError(f"the file cannot be mapped into memory: {error}") from error
 
-    def bytes_at(self, offset: int, size: int) -> Tensor:
+    def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST) -> Tensor:
         """Return a tensor over a part of the mapping; a copy where its elements would not be aligned."""
+        if size == 0:
+            return _empty((0,), dtype=core.uint8)
         part = self._memory[offset : offset + size]
-        if size == 0 or offset % _ALIGNED:
-            return core.tensor(part, dtype=core.uint8) if size else _empty((0,), dtype=core.uint8)
-        return core.from_numpy(part)
+        return core.tensor(part) if offset % alignment else core.from_numpy(part)
 
 
 class Read:
@@ -69,7 +70,7 @@ class Read:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def bytes_at(self, offset: int, size: int) -> Tensor:
+    def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST) -> Tensor:
         """Return a new tensor with a part of the file.
 
         Raises
@@ -77,6 +78,7 @@ class Read:
         ArchiveError
             If the file ends before.
         """
+        del alignment  # of new memory every one
         tensor = _empty((size,), dtype=core.uint8)
         if size:
             self._file.seek(offset)
@@ -141,4 +143,6 @@ def _target(memory: Tensor, location: str, where: MapLocation) -> core.device:
     try:
         return core.device(chosen)  # type: ignore[arg-type] # whether it is one is the question
     except (RuntimeError, TypeError) as error:
-        raise ArchiveError(f"{chosen!r} is no device to put tensors on that were saved on {location!r}: {error}") from None
+        raise ArchiveError(
+            f"{chosen!r} is no device to put tensors on that were saved on {location!r}: {error}"
+        ) from None

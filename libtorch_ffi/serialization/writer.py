@@ -27,6 +27,9 @@ _empty = one("empty")
 _BATCH = 1000
 """So many items are put into a container at once, as Python's own pickler does it."""
 
+_MOST_SHORT = 255
+"""Bytes of the longest int that torch's own reader takes."""
+
 _WITHOUT_CLASS = ("complex32", "uint16", "uint32", "uint64")
 """Dtypes with a legacy name of which torch has no class of storages."""
 
@@ -92,7 +95,8 @@ class Writer:
             self._out += b"J" + struct.pack("<i", value)
             return
         digits = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-        self._out += b"\x8b" + struct.pack("<I", len(digits)) + digits
+        short = len(digits) <= _MOST_SHORT
+        self._out += (b"\x8a" + bytes([len(digits)]) if short else b"\x8b" + struct.pack("<I", len(digits))) + digits
 
     def _float(self, value: float) -> None:
         self._out += b"G" + struct.pack(">d", value)
@@ -182,8 +186,9 @@ class Writer:
         self._name("torch._utils", "_rebuild_tensor_v3" if legacy is None else "_rebuild_tensor_v2")
         self._out += b"("
         self._storage(tensor, legacy)
-        for argument in (tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), requires_grad, OrderedDict()):
-            self._write(argument)
+        hooks: OrderedDict[int, object] = OrderedDict()  # of which torch writes none
+        for part in (tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), requires_grad, hooks):
+            self._write(part)
         if legacy is None:
             self._write(tensor.dtype)
         self._out += b"tR"
