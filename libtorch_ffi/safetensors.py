@@ -72,10 +72,12 @@ def load_file(filename: str | os.PathLike[str], device: Device = "cpu", *, mmap:
     with open(filename, "rb", buffering=0) as file:  # noqa: PTH123 - may be a path of any kind
         layout, start = _layout(filename, file)
         memory = Mapped(file) if mmap else Read(file)
-        return {
-            name: placed(memory.bytes_at(start + offset, size, dtype.itemsize), "cpu", device).view(dtype).view(shape)
-            for name, dtype, shape, offset, size in layout
-        }
+        tensors = {}
+        for name, dtype, shape, offset, size in layout:
+            part = memory.bytes_at(start + offset, size, dtype.itemsize)
+            tensors[name] = placed(part, "cpu", device, memory).view(dtype).view(shape)
+        memory.finish()
+        return tensors
 
 
 def save_file(

@@ -80,10 +80,13 @@ def load(
         file.seek(0)
         start = file.read(_TAR[0] + len(_TAR[1]))
         if start.startswith(_ZIP):
-            return _Zipped(Archive(file), memory, map_location).load()
-        if start.startswith(START):
-            return LegacyFile(file, memory, map_location).load()
-        raise ArchiveError(f"{_called(f)} is no file of torch.save's: it begins with {start[:8]!r}{_guess(start)}")
+            loaded = _Zipped(Archive(file), memory, map_location).load()
+        elif start.startswith(START):
+            loaded = LegacyFile(file, memory, map_location).load()
+        else:
+            raise ArchiveError(f"{_called(f)} is no file of torch.save's: it begins with {start[:8]!r}{_guess(start)}")
+        memory.finish()
+        return loaded
 
 
 def save(obj: object, f: str | os.PathLike[str] | BinaryIO) -> None:
@@ -181,7 +184,8 @@ class _Zipped:
             raise ArchiveError(f"the pickle describes a storage wrongly: {identity!r:.200}")
         if key not in self._loaded:
             record = self._archive.find(f"data/{key}")
-            self._loaded[key] = placed(self._memory.bytes_at(record.offset, record.size), location, self._where)
+            memory = self._memory.bytes_at(record.offset, record.size)
+            self._loaded[key] = placed(memory, location, self._where, self._memory)
         memory = self._loaded[key]
         size = count * (1 if kind.dtype is None else kind.dtype.itemsize)
         if size != memory.numel():

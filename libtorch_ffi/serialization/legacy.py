@@ -117,7 +117,7 @@ class LegacyFile:
         _, kind, key, location, _, _ = identity
         if key not in self._loaded:
             memory = self._memory.bytes_at(self._offsets[key], self._size(key))
-            self._loaded[key] = placed(memory, location, self._where)
+            self._loaded[key] = placed(memory, location, self._where, self._memory)
         return names.Stored(self._loaded[key], kind.dtype)
 
 

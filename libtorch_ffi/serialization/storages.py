@@ -6,7 +6,11 @@ file is the tensor's memory, private to this process and written to disk never; 
 
 from __future__ import annotations
 
+import io
 import mmap
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from libtorch_ffi._aten import one
@@ -15,6 +19,12 @@ from libtorch_ffi.errors import ArchiveError
 
 _WIDEST = 8
 """Bytes that the address of any element is a multiple of."""
+
+_PIECE = 1 << 23
+"""Bytes that one thread reads at a time."""
+
+_MOST_THREADS = 4
+"""More do not make the copy out of the system's cache any faster."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +39,10 @@ if TYPE_CHECKING:
         """Where bytes of a file become a tensor's."""
 
         def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST) -> Tensor:
-            """Return so many bytes as a tensor with a storage of its own."""
+            """Return so many bytes as a tensor with a storage of its own; they are there after `finish`."""
+
+        def finish(self) -> None:
+            """Bring all bytes into the tensors that were returned."""
 
 
 _empty = one("empty")
@@ -57,9 +70,12 @@ class Mapped:
         part = self._memory[offset : offset + size]
         return core.tensor(part) if offset % alignment else core.from_numpy(part)
 
+    def finish(self) -> None:
+        """Do nothing: a page is read when it is looked at."""
+
 
 class Read:
-    """A file whose bytes are read into memory of the tensors' own.
+    """A file whose bytes are read into memory of the tensors' own, by a few threads where they are many.
 
     Parameters
     ----------
@@ -69,21 +85,49 @@ class Read:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._waiting: list[tuple[int, memoryview]] = []
 
     def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST) -> Tensor:
-        """Return a new tensor with a part of the file.
+        """Return a new tensor for a part of the file."""
+        del alignment  # of new memory every one
+        tensor = _empty((size,), dtype=core.uint8)
+        if size:
+            memory = memoryview(tensor)
+            self._waiting += [(offset + start, memory[start : start + _PIECE]) for start in range(0, size, _PIECE)]
+        return tensor
+
+    def finish(self) -> None:
+        """Read what was asked for.
 
         Raises
         ------
         ArchiveError
             If the file ends before.
         """
-        del alignment  # of new memory every one
-        tensor = _empty((size,), dtype=core.uint8)
-        if size:
+        pieces, self._waiting = self._waiting, []
+        threads = min(_MOST_THREADS, os.cpu_count() or 1, len(pieces))
+        if threads > 1 and _is_real(self._file):
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(partial(_read_piece, self._file.fileno()), pieces))
+            return
+        for offset, memory in pieces:
             self._file.seek(offset)
-            read_into(self._file, memoryview(tensor))
-        return tensor
+            read_into(self._file, memory)
+
+
+def _is_real(file: BinaryIO) -> bool:
+    """Tell whether a file is the operating system's, which can be read at several places at once."""
+    return hasattr(os, "preadv") and isinstance(file, (io.FileIO, io.BufferedReader, io.BufferedRandom))
+
+
+def _read_piece(descriptor: int, piece: tuple[int, memoryview]) -> None:
+    offset, memory = piece
+    done = 0
+    while done < len(memory):
+        count = os.preadv(descriptor, [memory[done:]], offset + done)
+        if count == 0:
+            raise ArchiveError(f"the file ends {len(memory) - done} bytes before the tensor in it does")
+        done += count
 
 
 def read_into(file: BinaryIO, memory: memoryview) -> None:
@@ -101,13 +145,15 @@ def read_into(file: BinaryIO, memory: memoryview) -> None:
         done += count
 
 
-def placed(memory: Tensor, location: str, where: MapLocation) -> Tensor:
+def placed(memory: Tensor, location: str, where: MapLocation, source: Memory) -> Tensor:
     """Return bytes on the device that they are to go to.
 
     Parameters
     ----------
     memory
         The bytes, on the CPU.
+    source
+        Where they come from, which has them there before they go elsewhere.
     location
         Where they were when they were saved, such as ``cuda:0``.
     where
@@ -122,6 +168,7 @@ def placed(memory: Tensor, location: str, where: MapLocation) -> Tensor:
     target = _target(memory, location, where)
     if target == memory.device:
         return memory
+    source.finish()
     try:
         return memory.to(target)
     except (RuntimeError, NotImplementedError) as error:
