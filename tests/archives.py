@@ -134,12 +134,12 @@ def wheel(
     return zipped({**every, **(change or {})})
 
 
-def libtorch_zip() -> bytes:
+def libtorch_zip(flavor: str = "cpu") -> bytes:
     """Return a libtorch zip as PyTorch makes them, with a static library that is not wanted."""
     files = {f"libtorch/{name}": data for name, data in headers().items()}
     own = libraries(cuda=False) | {"libgomp-1.so": library("libgomp-1.so")}
     files |= {f"libtorch/lib/{name}": data for name, data in own.items()}
-    return zipped({**files, "libtorch/build-version": b"9.9.9+cpu\n", "libtorch/lib/libold.a": b"!"})
+    return zipped({**files, "libtorch/build-version": f"9.9.9+{flavor}\n".encode(), "libtorch/lib/libold.a": b"!"})
 
 
 def zipped(files: Mapping[str, bytes], *, executable: str = "lib") -> bytes:

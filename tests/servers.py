@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
+    import ssl
+
     from typing_extensions import Self
 
 Mode = Literal[
@@ -65,6 +67,8 @@ class Site:
     requests: list[Request] = field(default_factory=list)
     sent: int = 0
     faults: list[Fault] = field(default_factory=list)
+    authorization: str = ""
+    """The header that every request must have, where one must."""
 
     def put(self, path: str, content: bytes, kind: str = "application/octet-stream") -> None:
         """Serve `content` at `path`."""
@@ -105,7 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.site.requests.append(Request(path, asked))
         modes = self.site.modes.get(path, [])
         mode = modes.pop(0) if modes else "ok"
-        if mode in ("403", "404", "429", "503"):
+        if self.site.authorization not in ("", self.headers.get("Authorization")):
+            self._refuse(401)
+        elif mode in ("403", "404", "429", "503"):
             self._refuse(int(mode))
         elif mode == "redirect":
             self._redirect(path)
@@ -187,15 +193,18 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.site = Site()
         self.closing = threading.Event()
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
 
     @property
     def url(self) -> str:
         """The address of the server."""
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self.server_address[1]}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

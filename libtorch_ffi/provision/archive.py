@@ -26,7 +26,7 @@ __all__ = ["GAP", "Archive", "LocalFile", "Member", "Ranges"]
 GAP = 1 << 18
 """Bytes between two members that are received and dropped rather than asked around: about what one round trip costs."""
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 19
 
 _AT_ONCE = 1 << 18
 """Up to which size, packed and not, a member is inflated in one call: thousands of headers are smaller."""

@@ -34,8 +34,8 @@ _SYSTEM = frozenset(
 )
 """What every Linux of manylinux has (PEP 600), by the name before ``.so``."""
 
-_DRIVER = frozenset(("libcuda.so.1", "libnvidia-ml.so.1"))
-"""What comes with NVIDIA's driver, and no wheel may hold."""
+_DRIVER = "libcuda.so.1"
+"""What comes with NVIDIA's driver, no wheel may hold, and a machine that only links has not."""
 
 
 class Holder(Protocol):
@@ -186,7 +186,7 @@ def _missing(stage: Stage, files: Iterable[str]) -> dict[str, str]:
 
 def of_system(file: str) -> bool:
     """Tell whether a library is one that every Linux has, or that comes with NVIDIA's driver."""
-    return file.partition(".so")[0] in _SYSTEM or file.startswith("ld-linux") or file in _DRIVER
+    return file.partition(".so")[0] in _SYSTEM or file.startswith("ld-linux") or file == _DRIVER
 
 
 def _take_from(wheel: Wheel, stage: Stage, net: Listener, file: str, needed_by: str, *, siblings: bool) -> set[str]:

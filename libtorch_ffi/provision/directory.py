@@ -52,7 +52,7 @@ _BOMB_SIZE, _BOMB_RATIO = 1 << 28, 200
 """No library or header is both this large and this empty; real ones stay below 100 to 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """A file in an archive; `offset` is that of its local header, sizes are in bytes."""
 

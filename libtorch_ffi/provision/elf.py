@@ -51,14 +51,30 @@ class Library:
     runpath: tuple[str, ...]
 
 
+_LONGEST_STRING = 1 << 16
+"""Bytes of a name, or of a list of folders, beyond which a file is taken for mangled."""
+
+
 @dataclass(frozen=True)
 class _Dynamic:
+    """The dynamic entries, and where their strings lie: the table of a large library has tens of megabytes of them."""
+
     entries: tuple[tuple[int, int], ...]
     entries_offset: int
-    strings: bytes
+    file: BinaryIO
+    strings_offset: int
+    strings_size: int
 
     def string(self, offset: int) -> str:
-        return self.strings[offset : self.strings.index(b"\0", offset)].decode("utf-8", "surrogateescape")
+        self.file.seek(self.strings_offset + offset)
+        text, end, _ = self.file.read(min(_LONGEST_STRING, max(self.strings_size - offset, 0))).partition(b"\0")
+        if not end:
+            raise ValueError(f"the string at {offset} of its table does not end")
+        return text.decode("utf-8", "surrogateescape")
+
+    def all_strings(self) -> bytes:
+        self.file.seek(self.strings_offset)
+        return self.file.read(self.strings_size)
 
     def values(self, tag: int) -> list[str]:
         return [self.string(value) for each, value in self.entries if each == tag]
@@ -116,7 +132,7 @@ def uses_cxx11_abi(libc10: Path) -> bool:
     if machine(libc10).startswith("macos"):
         return True
     with _explained(libc10), libc10.open("rb") as file:
-        names = _dynamic(file).strings.split(b"\0")
+        names = _dynamic(file).all_strings().split(b"\0")
     return any(b"__cxx11" in name for name in names if name.startswith(b"_ZN3c10"))
 
 
@@ -162,7 +178,7 @@ def _folders(values: list[str]) -> tuple[str, ...]:
 
 
 def _dynamic(file: BinaryIO) -> _Dynamic:
-    """Read the dynamic entries and the string table that they point into."""
+    """Read the dynamic entries, and find the string table that they point into."""
     segments = tuple(_segments(file))
     offset, size = next(((offset, size) for kind, offset, _, size in segments if kind == _PT_DYNAMIC), (0, 0))
     if not size:
@@ -170,8 +186,7 @@ def _dynamic(file: BinaryIO) -> _Dynamic:
     file.seek(offset)
     entries = tuple(_entries(file.read(size)))
     table = dict(reversed(entries))
-    file.seek(_file_offset(segments, table[_DT_STRTAB]))
-    return _Dynamic(entries, offset, file.read(table[_DT_STRSZ]))
+    return _Dynamic(entries, offset, file, _file_offset(segments, table[_DT_STRTAB]), table[_DT_STRSZ])
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, int, int, int]]:

@@ -16,6 +16,7 @@ from libtorch_ffi.provision import driver, mark, sources, store
 from libtorch_ffi.provision.complete import complete
 from libtorch_ffi.provision.describe import describe, library_file
 from libtorch_ffi.provision.existence import check_exists
+from libtorch_ffi.provision.kept import sha256_of
 from libtorch_ffi.provision.remote import AbsentError, Net, UnreachableError
 from libtorch_ffi.provision.sandbox import in_nix_sandbox
 from libtorch_ffi.provision.settings import is_address
@@ -100,14 +101,23 @@ def repair(settings: Settings, progress: Progress | None = None) -> Libtorch:
     """
     target, home = settings.target, settings.home
     with store.locked(home, target):
-        source = mark.read(home, target).receipt.get("source")
+        tree = mark.read(home, target)
+        source = tree.receipt.get("source")
         if settings.source is None and settings.archive is None and source in sources.DOWNLOADS:
             settings = replace(settings, source=source)
-        source = _fill(settings, progress)
+        source = _fill(settings, progress, _known(tree))
     return _placed(home, target, source)
 
 
-def _fill(settings: Settings, progress: Progress | None) -> str:
+def _known(tree: mark.Tree) -> dict[str, str]:
+    """Return the digest of each file of a tree, by name, where the list of them is the one that was written."""
+    path = tree.path / mark.FILES_NAME
+    if not path.is_file() or sha256_of(path) != tree.receipt.get("listing"):
+        return {}
+    return {name: sha256 for name, _, sha256 in mark.listed(path)}
+
+
+def _fill(settings: Settings, progress: Progress | None, known: dict[str, str] | None = None) -> str:
     """Put the tree in its place and return the source; the caller holds the lock.
 
     What a dead run left of an archive is used before it can be checked; where the result is wrong, all of it is thrown
@@ -115,21 +125,21 @@ def _fill(settings: Settings, progress: Progress | None) -> str:
     """
     with Net(progress) as net:
         try:
-            return _staged(settings, net)
+            return _staged(settings, net, known or {})
         except _ResumedError as error:
             _log.warning("what an earlier run left did not verify, and is fetched again: %s", error)
-            return _staged(settings, net)
+            return _staged(settings, net, {})
 
 
 class _ResumedError(IntegrityError):
     """A failed check of something that an earlier run's bytes went into."""
 
 
-def _staged(settings: Settings, net: Net) -> str:
+def _staged(settings: Settings, net: Net, known: dict[str, str]) -> str:
     target = settings.target
     with store.staged(settings.home, target) as stage:
         try:
-            source, received = _from_first(sources.Order(target, settings, net, stage))
+            source, received = _from_first(sources.Order(target, settings, net, stage, known))
             receipt = _receipt(stage, target, source, received)
         except IntegrityError as error:
             if stage.parts.used:

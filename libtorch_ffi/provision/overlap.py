@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Chunk = TypeVar("Chunk", bytes, memoryview)
 
-_WAITING = 6
-"""How many chunks wait at most: of 1 MiB, where they are inflated."""
+_WAITING = 4
+"""How many chunks wait at most: of half a MiB, where they are inflated."""
 
 _LOOK_UP = 0.1
 

@@ -48,7 +48,7 @@ PAUSE = 0.5
 
 _LONGEST_PAUSE = 20.0
 _BLOCK = 1 << 18
-_OK, _PARTIAL, _GONE, _TOO_MANY, _SERVER_ERROR = 200, 206, (404, 410), 429, 500
+_OK, _PARTIAL, _UNAUTHORIZED, _GONE, _TOO_MANY, _SERVER_ERROR = 200, 206, 401, (404, 410), 429, 500
 
 
 class UnreachableError(DownloadError):
@@ -350,7 +350,8 @@ def _check_status(answer: requests.Response) -> None:
         raise AbsentError(f"{shown(answer.url)} does not exist: the server said {said}")
     if status == _TOO_MANY or status >= _SERVER_ERROR:
         raise _TransientError(f"the server said {said}", _asked_wait(answer))
-    raise UnreachableError(f"{shown(answer.url)} was refused: the server said {said}")
+    asks = "; a name and a password for it can stand in ~/.netrc" if status == _UNAUTHORIZED else ""
+    raise UnreachableError(f"{shown(answer.url)} was refused: the server said {said}{asks}")
 
 
 def _check_range(answer: requests.Response, start: int) -> None:
@@ -372,12 +373,28 @@ def _asked_wait(answer: requests.Response) -> float:
 def _fact(error: BaseException) -> str:
     """Say in a few words what went wrong, without the wrapping that requests and urllib3 put around it."""
     text = str(error)
-    if "Name or service not known" in text or "name resolution" in text or "nodename nor servname" in text:
-        return "its name cannot be resolved"
-    if isinstance(error, (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)):
-        return f"no connection within {CONNECT_TIMEOUT:.0f} s"
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
-        return f"no bytes within {READ_TIMEOUT:.0f} s"
-    if "Connection refused" in text:
-        return "the connection was refused"
-    return text.splitlines()[0] if text else type(error).__name__
+    first = text.splitlines()[0] if text else type(error).__name__
+    known = (
+        (
+            any(words in text for words in ("Name or service not known", "name resolution", "nodename nor servname")),
+            "its name cannot be resolved",
+        ),
+        (
+            "CERTIFICATE_VERIFY_FAILED" in text,
+            "its certificate is not trusted; REQUESTS_CA_BUNDLE can name a file that has your own authority's",
+        ),
+        (
+            isinstance(error, requests.exceptions.ProxyError),
+            f"the proxy that HTTPS_PROXY or HTTP_PROXY names does not answer, or refuses: {first}",
+        ),
+        (
+            isinstance(error, (requests.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)),
+            f"no connection within {CONNECT_TIMEOUT:.0f} s",
+        ),
+        (
+            isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)),
+            f"no bytes within {READ_TIMEOUT:.0f} s",
+        ),
+        ("Connection refused" in text, "the connection was refused"),
+    )
+    return next((words for holds, words in known if holds), first)

@@ -8,7 +8,7 @@ asked. Never puts a tree in place.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,10 @@ from libtorch_ffi.provision.trees import agrees
 from libtorch_ffi.provision.wheel import PYTHON_ONLY, Wheel, is_library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
+    from libtorch_ffi.provision.archive import Member
     from libtorch_ffi.provision.index import Index, Listed
     from libtorch_ffi.provision.remote import Net
     from libtorch_ffi.provision.settings import Settings, Source
@@ -42,6 +43,7 @@ DOWNLOADS: tuple[Source, ...] = ("official-wheel", "pypi", "official-zip")
 
 _OLD_ABI_UNTIL = (2, 7)
 _PLAIN_ZIP_NAMES_FROM = (2, 8)
+_MACOS_MACHINES_FROM = (2, 2)
 _ZIP_TREES = ("include/", "share/cmake/", "share/licenses/", "build-version")
 
 
@@ -59,12 +61,15 @@ class Order:
         The session.
     stage
         Where to.
+    known
+        The digest of each file, by its path, where this is the repair of a tree whose list of files is whole.
     """
 
     target: Target
     settings: Settings
     net: Net
     stage: Stage
+    known: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ class Received:
         The digest that was published for it, where one was.
     checked
         How its bytes were checked: ``sha256`` of the whole, ``nar`` (the hash of the unpacked tree), ``record-pin``
-        (each member against a RECORD that is pinned), or ``record`` (each member against the RECORD that came with it).
+        (each member against a RECORD that is pinned), ``record`` (each member against the RECORD that came with it), or
+        ``listing`` (each member, in a repair, against the list of the tree's files).
     """
 
     url: str
@@ -188,6 +194,8 @@ def given_archive(order: Order) -> list[Received]:
     if is_wheel and is_address(where) and asked is None:
         _take(order, _open(order, _Torch(where, None, None, None), received), (_pypi_index(order),), received)
         return received
+    if not is_wheel and is_address(where) and _mended(order, where):
+        return [Received(shown(where), asked, "listing")]
     archive = Archive(LocalFile(_as_file(order, where, is_wheel=is_wheel), shown(where)))
     received.append(Received(shown(where), asked, "sha256" if asked else "record" if is_wheel else "crc"))
     if is_wheel:
@@ -233,6 +241,8 @@ def _check_flavor(order: Order, where: str) -> None:
 def official_zip(order: Order) -> list[Received]:
     """Fetch PyTorch's libtorch zip: the whole of it, and only where a digest of it or of its tree is known."""
     pin = _zip_to_take(order)
+    if _mended(order, pin.url):
+        return [Received(shown(pin.url), pin.sha256 or pin.nar_sha256, "listing")]
     path = order.stage.scratch(pin.url.rpartition("/")[2])
     _download_checked(order, pin.url, path, pin.sha256)
     archive = Archive(LocalFile(path, shown(pin.url)))
@@ -242,13 +252,42 @@ def official_zip(order: Order) -> list[Received]:
     return [Received(shown(pin.url), pin.sha256 or pin.nar_sha256, "sha256" if pin.sha256 else "nar")]
 
 
+def _mended(order: Order, url: str) -> bool:
+    """Fetch of a zip on a server what a damaged tree lacks, by ranges; False where only the whole zip can be had.
+
+    Each file is checked against the digest that was written down when the whole zip had been checked.
+    """
+    if not order.known:
+        return False
+    try:
+        archive = Archive(RemoteFile(order.net, url, None, order.stage.parts))
+    except NoRangesError:
+        return False
+    members = {path: member for path, member in _members(archive).items() if path in order.known}
+    if members.keys() != order.known.keys():
+        return False
+    digests = {member.name: order.known[path] for path, member in members.items()}
+    missing = {
+        path: member
+        for path, member in members.items()
+        if not order.stage.reuse(path, member.size, digests[member.name], executable=member.executable)
+    }
+    with order.net.told(archive.ranges.name.rpartition("/")[2], lanes.transfer_size(archive, missing)):
+        lanes.write(order.stage, archive, missing, lambda member: digests[member.name])
+    closure.check(order.stage, order.target)
+    return True
+
+
 def _unpack(order: Order, archive: Archive) -> None:
     """Write the tree from a libtorch zip."""
-    members = {
-        inside: member for name, member in archive.members.items() if _is_of_libtorch(inside := name.partition("/")[2])
-    }
-    lanes.write(order.stage, archive, members, lambda _: None)
+    lanes.write(order.stage, archive, _members(archive), lambda _: None)
     closure.check(order.stage, order.target)
+
+
+def _members(archive: Archive) -> dict[str, Member]:
+    """Return the members of a libtorch zip that are wanted, by their path in the tree."""
+    every = ((name.partition("/")[2], member) for name, member in archive.members.items())
+    return {inside: member for inside, member in every if _is_of_libtorch(inside)}
 
 
 def _zip_to_take(order: Order) -> catalogue.ZipPin:
@@ -283,10 +322,12 @@ def _zip_name(target: Target) -> str:
     """Return the name that PyTorch gives to a zip; it changed with 2.2 on macOS and with 2.8 on Linux."""
     version, flavor = target.version, target.flavor
     system, _, machine = target.platform.partition("-")
-    if system == "macos":
+    if system == "macos" and release_numbers(version) >= _MACOS_MACHINES_FROM:
         return f"libtorch-macos-{machine}-{version}.zip"
     if machine != "x86_64":
-        raise AbsentError(f"PyTorch has no libtorch zip for {target.platform}")
+        raise AbsentError(f"PyTorch has no libtorch zip of {version} for {target.platform}")
+    if system == "macos":
+        return f"libtorch-macos-{version}.zip"
     abi = "" if release_numbers(version) >= _PLAIN_ZIP_NAMES_FROM else "cxx11-abi-"
     return f"libtorch-{abi}shared-with-deps-{version}%2B{flavor}.zip"
 

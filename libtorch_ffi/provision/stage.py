@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SCRATCH = ".download"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file of a tree: its size in bytes, its sha256, and when it was written, in nanoseconds."""
 

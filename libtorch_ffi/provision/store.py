@@ -190,6 +190,11 @@ def prune(home: Path) -> list[tuple[Path, int]]:
     return [each for target in _started(home) for each in _pruned(home, target)]
 
 
+def leftovers(home: Path) -> list[Path]:
+    """Return the folders that runs left beside the trees of a cache folder, dead or alive; `prune` tells them apart."""
+    return sorted(path for kind in (_STAGE, _DEBRIS) for path in home.glob(f"[0-9]*/*/.*.{kind}-*"))
+
+
 def _pruned(home: Path, target: Target) -> list[tuple[Path, int]]:
     place = target.folder(home)
     try:
@@ -307,11 +312,19 @@ def _judged(home: Path, target: Target) -> Installed:
     return Installed(
         target=target,
         path=tree.path,
-        size=_size(tree.path),
+        size=_size_of(tree),
         usable=tree.libtorch is not None,
         verdict=tree.verdict,
         source=source if source in (*SOURCES, ARCHIVE) else "",
     )
+
+
+def _size_of(tree: mark.Tree) -> int:
+    """Return what a tree takes; a usable one has it written down, so that listing many opens few folders."""
+    stated = tree.receipt.get("size")
+    if tree.libtorch is None or not isinstance(stated, int):
+        return _size(tree.path)
+    return stated + sum(_size(tree.path / name) for name in (mark.NAME, mark.FILES_NAME))
 
 
 def _size(path: Path) -> int:

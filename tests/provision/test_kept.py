@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from typing import TYPE_CHECKING
 
 import archives
 import pytest
 from world import assert_nothing_left, assert_verifies
 
-from libtorch_ffi.errors import DownloadError, StoreError
+from libtorch_ffi.errors import DownloadError, IntegrityError, StoreError
 from libtorch_ffi.provision import Settings, ensure, install, kept, remove, repair, verify
 
 if TYPE_CHECKING:
@@ -249,3 +251,62 @@ def test_a_repair_asks_the_source_that_the_tree_came_from(cpu_world: World, tree
     before = cpu_world.site.asked_for("/whl/cpu/torch/")
     repair(cpu_world.settings)
     assert cpu_world.site.asked_for("/whl/cpu/torch/") == before
+
+
+def _zip_tree(world: World, *, named: bool = False) -> Settings:
+    data = archives.libtorch_zip()
+    world.site.put(ZIP, data)
+    source = {"archive": f"{world.server.url}{ZIP}"} if named else {"source": "official-zip"}
+    settings = world.with_(**source, sha256=archives.sha256(data))
+    ensure(settings)
+    return settings
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["official", "archive"])
+def test_a_tree_out_of_a_zip_is_mended_by_ranges(named: bool, world: World) -> None:
+    settings = _zip_tree(world, named=named)
+    tree = settings.target.folder(settings.home)
+    (tree / "include/ATen/ATen.h").write_bytes(b"!")
+    (tree / "include/c10/header3.h").unlink()
+    before = world.site.sent
+    repair(settings)
+    assert_verifies(tree)
+    assert world.site.sent - before < len(archives.NOISE) / 2
+    assert "listing" in (tree / ".ok").read_text()
+
+
+@pytest.mark.parametrize("harm", ["no ranges", "no list", "another zip"])
+def test_where_that_cannot_be_the_whole_zip_is_fetched(harm: str, world: World) -> None:
+    settings = _zip_tree(world)
+    tree = settings.target.folder(settings.home)
+    (tree / "include/ATen/ATen.h").write_bytes(b"!")
+    if harm == "no ranges":
+        world.site.misbehave(ZIP, "no ranges")
+    elif harm == "no list":
+        (tree / ".files").write_text("")
+    else:
+        world.site.put(ZIP, archives.zipped({"libtorch/include/ATen/ATen.h": b"other"}))
+    before = world.site.sent
+    if harm == "another zip":
+        with pytest.raises(IntegrityError, match="was published"):
+            repair(settings)
+        assert (tree / "include/ATen/ATen.h").read_bytes() == b"!"
+    else:
+        repair(settings)
+        assert_verifies(tree)
+        assert world.site.sent - before > len(archives.NOISE)
+
+
+def test_a_zip_whose_member_was_changed_since_mends_nothing(world: World) -> None:
+    settings = _zip_tree(world)
+    tree = settings.target.folder(settings.home)
+    (tree / "include/ATen/ATen.h").unlink()
+    files = {name: zipfile.ZipFile(io.BytesIO(archives.libtorch_zip())).read(name) for name in _names()}
+    world.site.put(ZIP, archives.zipped({**files, "libtorch/include/ATen/ATen.h": b"evil"}))
+    with pytest.raises(IntegrityError, match=r"ATen\.h has the sha256"):
+        repair(settings)
+    assert not (tree / "include/ATen/ATen.h").exists()
+
+
+def _names() -> list[str]:
+    return zipfile.ZipFile(io.BytesIO(archives.libtorch_zip())).namelist()
