@@ -64,9 +64,9 @@ def load() -> ModuleType:
     loaded = sys.modules.get("libtorch_ffi._C")
     if loaded is not None:
         return loaded
-    built = _read_record()
+    built = read_record()
     if not _in_process_already(built):
-        if not _is_in_place(built):
+        if not is_in_place(built):
             _preload(_find_elsewhere(built).library_dirs, built)
         elif built.get("bundled"):
             _preload(built["library_dirs"], built)
@@ -78,7 +78,8 @@ def load() -> ModuleType:
     return extension
 
 
-def _read_record() -> Built:
+def read_record() -> Built:
+    """Return what the build wrote down; a LoadError where there was no build."""
     import json
 
     path = os.path.join(os.path.dirname(__file__), "_built.json")
@@ -104,13 +105,8 @@ def _import_extension(built: Built) -> ModuleType:
             f"The compiled part of libtorch_ffi, built against libtorch {built['version']} {built['flavor']} in "
             f"{built['prefix']}, cannot be loaded by Python {sys.version_info.major}.{sys.version_info.minor} "
             f"({sys.executable}): {error}. Nothing of it stays in the process. Build it again for this Python and this "
-            f"machine: `{_reinstall(built)}`."
+            f"machine: `{reinstall(built)}`."
         ) from error
-
-
-def _reinstall(built: Built) -> str:
-    """Return the command that builds the extension again, against a libtorch from the same place."""
-    return f"LIBTORCH_SOURCE=torch {REINSTALL}" if built["origin"] == "torch" else REINSTALL
 
 
 def _in_process_already(built: Built) -> bool:
@@ -171,12 +167,25 @@ def _another(folder: str, built: Built) -> str:
     )
 
 
-def _is_in_place(built: Built) -> bool:
+def is_in_place(built: Built) -> bool:
     """Tell whether each library that the extension was linked against is where it was, as it was."""
     return all(
         any(_size(os.path.join(folder, name)) == size for folder in built["library_dirs"])
         for name, size in built["sizes"].items()
     )
+
+
+def is_at_hand(built: Built) -> bool:
+    """Tell whether `load` would find the extension's libtorch, where it was or elsewhere."""
+    try:
+        return is_in_place(built) or bool(_find_elsewhere(built))
+    except LoadError:
+        return False
+
+
+def reinstall(built: Built) -> str:
+    """Return the command that builds the extension again, against a libtorch from the same place."""
+    return f"LIBTORCH_SOURCE=torch {REINSTALL}" if built["origin"] == "torch" else REINSTALL
 
 
 def _find_elsewhere(built: Built) -> Libtorch:
@@ -239,7 +248,7 @@ def _gone(built: Built, refused: list[str]) -> str:
     return (
         f"The libtorch that libtorch_ffi was built against is gone: {fact} (libtorch {built['version']} "
         f"{built['flavor']}, {_abi(built['cxx11_abi'])} C++ ABI). It was looked for elsewhere: {' '.join(refused)} "
-        f"Get it back with `{_restore(built)}`, or build for another with `{_reinstall(built)}`."
+        f"Get it back with `{_restore(built)}`, or build for another with `{reinstall(built)}`."
     )
 
 

@@ -70,6 +70,7 @@ def build() -> argparse.ArgumentParser:
     _add_wheel(add)
     _add_ops(add)
     _add_demo(add)
+    _add_completion(add)
     return parser
 
 
@@ -213,6 +214,13 @@ def _add_demo(add: AddParser) -> None:
     text = "Train a classifier of handwritten digits with libtorch_ffi alone and draw what it learned (extra: demo)."
     parser = add("demo", help="train a small classifier", description=text)
     parser.set_defaults(run="demo.run")
+
+
+def _add_completion(add: AddParser) -> None:
+    text = "Print a script that makes a shell complete this program's commands and options."
+    parser = add("complete", help="print a script for a shell's completion", description=text)
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+    parser.set_defaults(run="completion.run")
 
 
 def _add_target_options(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("install", "list", "which", "verify", "remove", "prune", "download"),
-    *("config", "doctor", "ops", "demo"),
+    *("config", "env", "doctor", "ops", "demo", "complete"),
 )
 
 
@@ -55,7 +55,7 @@ def test_each_error_is_one_line_and_a_code(
     monkeypatch.setattr("libtorch_ffi.cli._dispatch", raising(error("The fact. The next command.")))
     answer = ask("list")
     assert (answer.out, answer.err) == ("", "libtorch-ffi: The fact. The next command.\n")
-    assert answer.code == (1 if error is LibtorchFFIError else EXIT_CODES[error.__name__])
+    assert answer.code == EXIT_CODES.get(error.__name__, 1)
 
 
 def test_an_error_of_a_class_below_has_the_code_of_the_class(

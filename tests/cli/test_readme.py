@@ -65,7 +65,7 @@ def test_every_command_and_question_is_told(ask: Callable[..., Answer]) -> None:
     commands = re.findall(r"^    ([a-z]+) ", ask("--help").out, flags=re.MULTILINE)
     assert {
         *("install", "list", "which", "verify", "remove", "prune", "download"),
-        *("config", "env", "doctor", "wheel", "ops", "demo"),
+        *("config", "env", "doctor", "wheel", "ops", "demo", "complete"),
     } == set(commands)
     for words in (*(f"`libtorch-ffi {command}" for command in commands), *config.ANSWERS):
         assert words in README

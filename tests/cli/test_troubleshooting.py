@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from libtorch_ffi.provision import driver
+import pytest
+
+import libtorch_ffi._load as loading
+from libtorch_ffi.cli import findings
+from libtorch_ffi.errors import LoadError
+from libtorch_ffi.provision import driver, trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
     from command_line import Answer
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -56,6 +60,38 @@ def test_a_driver_that_is_older(ask: Callable[..., Answer], monkeypatch: pytest.
     monkeypatch.setattr(driver, "cuda_of_driver", lambda: (11, 4))
     (quote,) = _quoted("A CUDA flavor and an older driver")
     assert re.search(quote, ask("doctor", "--offline").out)
+
+
+def test_a_system_without_one(ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "SYSTEM_PREFIXES", ())
+    monkeypatch.setattr(trees, "_compilers_places", lambda _: iter(()))
+    monkeypatch.setenv("LIBTORCH_SKIP_DOWNLOAD", "1")
+    (quote,) = _quoted("The system's libtorch, or torch's")
+    assert re.search(quote, ask("install").err)
+    assert re.search(quote, ask("doctor", "--offline").out)
+
+
+def test_a_home_that_is_in_the_way(ask: Callable[..., Answer], home: Path) -> None:
+    home.write_text("in the way")
+    (quote,) = _quoted("The cache folder can't be used")
+    assert re.search(quote, ask("install").err)
+
+
+def test_the_extensions_libtorch_is_gone(ask: Callable[..., Answer], tmp_path: Path) -> None:
+    built: Any = {"version": "2.4.0", "flavor": "cpu", "cxx11_abi": True, "origin": "cache"}
+    built |= {"prefix": str(tmp_path), "library_dirs": [str(tmp_path / "lib")], "sizes": {"libc10.so": 1}}
+    (quote,) = _quoted("`import libtorch_ffi` raises LoadError")
+    with pytest.raises(LoadError, match=quote):
+        loading._find_elsewhere(built)
+
+
+def test_every_finding_stands_in_an_entry() -> None:
+    source = Path(findings.__file__).read_text(encoding="utf-8")
+    ids = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source))
+    section = README.read_text(encoding="utf-8").partition("## Troubleshooting")[2].partition("## Figures")[0]
+    told = {name for names in re.findall(r"\((`[a-z`,\s-]+`)\)", section) for name in re.findall(r"[a-z-]+", names)}
+    assert told == ids
+    assert len(ids) >= 18
 
 
 def test_a_flavor_that_never_was(ask: Callable[..., Answer]) -> None:

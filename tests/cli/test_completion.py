@@ -1,0 +1,79 @@
+"""The scripts of `libtorch-ffi complete`, run by the shells that they are for."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from libtorch_ffi.cli import parser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from command_line import Answer
+
+BASH = """
+{script}
+COMP_WORDS=({words}) COMP_CWORD={place}
+_libtorch_ffi
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+def completed(script: str, *words: str) -> list[str]:
+    """Return what bash offers for the last word."""
+    if shutil.which("bash") is None:
+        pytest.skip("no bash")
+    quoted = " ".join(f"'{word}'" for word in ("libtorch-ffi", *words))
+    program = BASH.format(script=script, words=quoted, place=len(words))
+    done = subprocess.run(["bash", "-u", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.fixture
+def script(ask: Callable[..., Answer]) -> str:
+    answer = ask("complete", "bash")
+    assert (answer.code, answer.err) == (0, "")
+    return answer.out
+
+
+def test_every_command_is_offered(script: str, ask: Callable[..., Answer]) -> None:
+    offered = completed(script, "")
+    assert {"install", "list", "doctor", "config", "complete"} <= set(offered)
+    text = ask("--help").out
+    assert all(f"    {name} " in text for name in offered)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("inst",), ["install"]),
+        (("install", "--fl"), ["--flavor"]),
+        (("install", "--flavor", "cu11"), ["cu117", "cu118"]),
+        (("install", "--platform", "linux"), ["linux-x86_64", "linux-aarch64"]),
+        (("verify", "--version", "2.5.1"), ["2.5.1"]),
+        (("list", "--av"), ["--available"]),
+        (("complete", "z"), ["zsh"]),
+        (("nonsense", "x"), []),
+    ],
+)
+def test_what_fits_is_offered(words: tuple[str, ...], offered: list[str], script: str) -> None:
+    assert completed(script, *words) == offered
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_other_shells_have_every_command(shell: str, ask: Callable[..., Answer]) -> None:
+    script = ask("complete", shell).out
+    assert all(name in script for name in ("install", "--from" if shell == "zsh" else "-l from", "cu118", "2.5.1"))
+    if shutil.which(shell) is not None:
+        assert subprocess.run([shell, "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_help_of_each_option_is_one_that_fish_can_quote(ask: Callable[..., Answer]) -> None:
+    lines = ask("complete", "fish").out.splitlines()
+    assert all((line.count("'") - line.count("\\'")) % 2 == 0 for line in lines)
+    assert len(lines) > len(parser.build().format_help().splitlines())
