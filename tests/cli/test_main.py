@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("install", "list", "which", "verify", "remove", "prune", "download"),
-    *("config", "env", "doctor", "ops", "demo", "complete"),
+    *("config", "env", "doctor", "wheel", "ops", "demo", "complete"),
 )
 
 
