@@ -133,6 +133,25 @@ def test_every_python_has_the_package(flake: Flake) -> None:
     assert answer.stdout.startswith("libtorch-ffi-"), answer.stderr
 
 
+def test_the_overlay_overrides_nothing(flake: Flake) -> None:
+    expression = f"""
+      let
+        base = import {flake.nixpkgs} {{ }};
+        overlay = import {flake.source}/nix/overlay.nix;
+        pkgs = import {flake.nixpkgs} {{ overlays = [ overlay ]; }};
+      in
+      {{
+        added = builtins.attrNames (overlay pkgs base);
+        before = builtins.attrNames base;
+      }}
+    """
+    answer = flake.nix("eval", "--impure", "--json", "--expr", expression)
+    assert answer.returncode == 0, answer.stderr
+    names = json.loads(answer.stdout)
+    assert set(names["added"]) & set(names["before"]) == {"pythonPackagesExtensions"}
+    assert {"libtorch-cpu", "libtorch-ffi", "libtorch-ffi-cu118", "libtorchFFI"} <= set(names["added"])
+
+
 def test_a_flavor_that_is_not_pinned_is_refused_with_those_that_are(flake: Flake) -> None:
     pins = (
         f'import {flake.source}/nix/catalogue.nix {{ lib = import {flake.nixpkgs}/lib.nix; system = "x86_64-linux"; }}'
