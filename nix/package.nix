@@ -13,6 +13,7 @@
   pypi-simple,
   pytest,
   requests,
+  safetensors,
   scikit-learn,
   setuptools,
 }:
@@ -49,6 +50,7 @@ buildPythonPackage {
     hypothesis
     numpy
     pytest
+    safetensors
     scikit-learn
     setuptools
   ];

@@ -25,6 +25,7 @@ let
       pypi-simple
       pytest
       requests
+      safetensors
       scikit-learn
       setuptools
     ];

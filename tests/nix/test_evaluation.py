@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from flakes import OPTIONS, ROOT, run
+from packaging.requirements import Requirement
 
 from libtorch_ffi.provision import catalogue
 
@@ -34,6 +35,17 @@ FLAVORS = {
 def test_every_file_parses(path: object) -> None:
     answer = subprocess.run(["nix-instantiate", "--parse", str(path)], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("expression", ["nix/package.nix", "nix/shell.nix"])
+def test_what_pyproject_requires_is_named(expression: str) -> None:
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    required = [*project["build-system"]["requires"], *project["project"]["dependencies"], *extras["test"]]
+    names = {Requirement(line).name for line in required}
+    lines = {line.strip() for line in (ROOT / expression).read_text().splitlines()}
+    assert names <= lines, f"{expression} does not name {', '.join(sorted(names - lines))}"
 
 
 def test_every_output_of_every_system_evaluates(flake: Flake) -> None:

@@ -126,6 +126,7 @@ let
     "pypi-simple"
     "pytest"
     "requests"
+    "safetensors"
     "scikit-learn"
     "setuptools"
   ] pythonPackage // {
