@@ -54,29 +54,6 @@ def pack(libtorch: Libtorch, wheel: Path, *, cuda: str | None = None, more: Mapp
     return wheel
 
 
-def cpu_cmake(libtorch: Libtorch) -> dict[str, bytes]:
-    """Return the CMake files of a CPU libtorch as PyTorch's own CPU wheels have them.
-
-    A CPU tree that was cut out of a CUDA wheel has that wheel's, in which `find_package(Torch)` asks for CUDA.
-    """
-    changes = {
-        "Caffe2/Caffe2Config.cmake": [("if(ON)\n  # The file public/cuda", "if(OFF)\n  # The file public/cuda")],
-        "Caffe2/Caffe2Targets.cmake": [("torch_cpu_library;torch_cuda_library", "torch_cpu_library")],
-        "Caffe2/Caffe2Targets-release.cmake": [
-            ("list(APPEND _IMPORT_CHECK_TARGETS c10_cuda )", ""),
-            ("list(APPEND _IMPORT_CHECK_TARGETS torch_cuda )", ""),
-        ],
-        "Torch/TorchConfig.cmake": [("if(ON)\n  if(MSVC)", "if(OFF)\n  if(MSVC)")],
-    }
-    found = {}
-    for name, replacements in changes.items():
-        text = (libtorch.prefix / "share/cmake" / name).read_text()
-        for old, new in replacements:
-            text = text.replace(old, new)
-        found[f"torch/share/cmake/{name}"] = text.encode()
-    return found
-
-
 def sha256(path: Path) -> str:
     """Return the digest of a file as hexadecimal digits."""
     return _hashed(path).hexdigest()

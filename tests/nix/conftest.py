@@ -105,8 +105,7 @@ def libtorch() -> Libtorch:
 def real(flake: Flake, files: Files, libtorch: Libtorch, tmp_path_factory: pytest.TempPathFactory) -> Flake:
     """Return the flake with the pin of the default release led to the bytes that are on this machine."""
     changed = flake.copied(tmp_path_factory.mktemp("real") / "source")
-    path = files.folder / f"torch-{VERSION}+cpu.cxx11.abi-cp311-cp311-linux_x86_64.whl"
-    wheel = wheels.pack(libtorch, path, more=wheels.cpu_cmake(libtorch))
+    wheel = wheels.pack(libtorch, files.folder / f"torch-{VERSION}+cpu.cxx11.abi-cp311-cp311-linux_x86_64.whl")
     changed.repin(VERSION, CPU_INDEX, url=files.address(wheel), sha256=wheels.sha256(wheel))
     return changed
 
