@@ -101,10 +101,7 @@ let
     dontStrip = true;
 
     # NVIDIA's driver is the host system's; autoAddDriverRunpath says where it lies.
-    autoPatchelfIgnoreMissingDeps = lib.optionals cuda [
-      "libcuda.so.1"
-      "libnvidia-ml.so.1"
-    ];
+    autoPatchelfIgnoreMissingDeps = lib.optional cuda "libcuda.so.1";
 
     # cuDNN and NVRTC load parts of themselves by name.
     appendRunpaths = [ "$ORIGIN" ];
