@@ -32,8 +32,9 @@ class LibtorchExtension(Extension):
     --------
     In a setup.py::
 
-        from libtorch_ffi.build import BuildExt, LibtorchExtension
         from setuptools import setup
+
+        from libtorch_ffi.build import BuildExt, LibtorchExtension
 
         setup(
             name="twice",

@@ -86,10 +86,11 @@ def _quote(word: str) -> str:
     return shlex.quote(word)
 
 
-def _cmake_folder() -> str:
+def _folder(name: str) -> str:
+    """Return a folder of the package."""
     import os
 
-    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "cmake")  # noqa: PTH118, PTH120 (pathlib is slow)
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), name)  # noqa: PTH118, PTH120 (pathlib is slow)
 
 
 ANSWERS: dict[str, tuple[str, Callable[[Libtorch], str]]] = {
@@ -105,7 +106,11 @@ ANSWERS: dict[str, tuple[str, Callable[[Libtorch], str]]] = {
     "--rpath": ("the rpath flag for the linker", lambda libtorch: _quoted(_flags(libtorch).rpath)),
     "--cmakedir": (
         "the folder for CMAKE_PREFIX_PATH, for find_package(LibtorchFFI) and find_package(Torch)",
-        lambda _: _quoted([_cmake_folder()]),
+        lambda _: _quoted([_folder("cmake")]),
+    ),
+    "--caster": (
+        "the -I flag of <libtorch_ffi/caster.h>, which passes tensors through pybind11",
+        lambda _: _quoted([f"-I{_folder('include')}"]),
     ),
     "--json": ("all of this and more as a JSON object", _json),
 }
