@@ -82,8 +82,8 @@ class Project:
 
     def install(self, *words: str, **environ: str) -> None:
         """Install the project into its environment, as ``pip install .`` does."""
-        pip = [sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet", "--no-deps"]
-        self.run(*pip, *words, ".", **environ)
+        pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "--quiet", "--no-deps"]
+        self.run(*pip, *words, ".", check=True, **environ)
 
     def check(self, binary: Path) -> None:
         """Assert that a binary needs libtorch's libraries, finds them by itself, and has the right C++ ABI."""

@@ -23,6 +23,7 @@ int answer() { return ANSWER; }
 }
 """
 TORCH_CPU = "namespace c10 { int answer(); }\nnamespace at { int answer() { return c10::answer(); } }\n"
+TORCH_CUDA = "namespace at { int answer(); int on_a_gpu() { return answer(); } }\n"
 TORCH = "namespace torch { int unused() { return 0; } }\n"
 
 ATEN = """#pragma once
@@ -51,7 +52,9 @@ ANSWER = '#include "pch.h"\n#include "answer.h"\nint bound_answer() { return at:
 CSRC = {"pch.h": PCH, "answer.h": "#pragma once\nint bound_answer();\n", "module.cpp": MODULE, "answer.cpp": ANSWER}
 
 
-def make_libtorch(prefix: Path, version: str = "2.5.0", *, answer: int = 42, cxx11_abi: bool = True) -> Path:
+def make_libtorch(
+    prefix: Path, version: str = "2.5.0", *, answer: int = 42, cxx11_abi: bool = True, cuda: bool = False
+) -> Path:
     """Compile a libtorch and return its prefix; libraries of two answers differ in size too."""
     lib, include = prefix / "lib", prefix / "include"
     lib.mkdir(parents=True)
@@ -59,6 +62,8 @@ def make_libtorch(prefix: Path, version: str = "2.5.0", *, answer: int = 42, cxx
     _library(lib, "c10", C10, flags)
     _library(lib, "torch_cpu", TORCH_CPU, [*flags, "-lc10"])
     _library(lib, "torch", TORCH, [*flags, "-Wl,--no-as-needed", "-ltorch_cpu"])
+    if cuda:
+        _library(lib, "torch_cuda", TORCH_CUDA, [*flags, "-ltorch_cpu"])
     api = include / "torch/csrc/api/include/torch"
     api.mkdir(parents=True)
     (include / "ATen").mkdir()

@@ -23,7 +23,7 @@ LOAD = "from libtorch_ffi._load import load; print(load().answer())"
 
 def python_files(folder: Path) -> set[str]:
     """Return the package's Python files and data, as the wheel names them."""
-    suffixes = {".py", ".pyi", ".json", ".typed"}
+    suffixes = {".py", ".pyi", ".json", ".typed", ".cmake"}
     kept = [path for path in (folder / "libtorch_ffi").rglob("*") if path.suffix in suffixes or "include" in path.parts]
     kept = [path for path in kept if path.is_file()]
     names = {path.relative_to(folder).as_posix() for path in kept if "__pycache__" not in path.parts}
@@ -190,6 +190,21 @@ def test_the_sdist_holds_all_that_a_checkout_needs(project: Path) -> None:
     made = {"PKG-INFO", "setup.cfg"}
     info = {name for name in members if name.startswith("libtorch_ffi.egg-info/")}
     assert members - info == expected | top | made
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="what is tracked is known in a clone alone")
+def test_the_sdist_holds_what_is_tracked_and_nothing_else(tmp_path: Path) -> None:
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, check=True).stdout
+    tracked = {name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()}
+    for name in tracked:
+        (tmp_path / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / "clone" / name)
+    answer = run_hook(tmp_path / "clone", "build_sdist", str(tmp_path))
+    assert answer.returncode == 0, answer.stderr
+    with tarfile.open(tmp_path / "libtorch_ffi-0.1.0.tar.gz") as archive:
+        members = {name.partition("/")[2] for name in archive.getnames() if archive.getmember(name).isfile()}
+    made = {name for name in members if name.startswith("libtorch_ffi.egg-info/")} | {"PKG-INFO", "setup.cfg"}
+    assert members - made == tracked
 
 
 @pytest.mark.parametrize("hook", ["build_wheel", "build_editable"])
