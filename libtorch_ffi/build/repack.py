@@ -30,6 +30,9 @@ PROJECT = "libtorch-ffi"
 INSIDE = "_libtorch"
 """The folder of the package that holds a bundled libtorch."""
 
+PROVISION = "provision"
+"""The extra of a bundle that has the requirements of any other wheel."""
+
 _OF_PIP = frozenset(("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"))
 """What pip writes beside the files of a wheel."""
 
@@ -104,7 +107,8 @@ def _installed() -> dict[str, Path]:
     for distribution in importlib.metadata.distributions(name=PROJECT):
         files = {str(file): Path(str(distribution.locate_file(file))) for file in distribution.files or ()}
         kept = {name: path for name, path in files.items() if _is_of_wheel(name) and path.is_file()}
-        if f"{own.name}/{record.NAME}" in kept and kept[f"{own.name}/{record.NAME}"].samefile(RECORD):
+        listed = kept.get(f"{own.name}/{record.NAME}")
+        if listed is not None and RECORD.is_file() and listed.samefile(RECORD):
             return kept
     raise BuildError(
         f"The libtorch_ffi in {own} was not installed from a wheel (an editable install or a folder of sources is "
@@ -143,7 +147,19 @@ def _bundled(files: dict[str, Path]) -> dict[str, Iterator[bytes]]:
         if path.is_file():
             content[f"{package}/{INSIDE}/share/licenses/{path.relative_to(licenses).as_posix()}"] = _of_file(path)
     content[f"{package}/{record.NAME}"] = iter([_record(built)])
+    metadata = next(name for name in files if name.endswith(".dist-info/METADATA"))
+    content[metadata] = iter([_without_requirements(files[metadata].read_text(encoding="utf-8")).encode()])
     return content
+
+
+def _without_requirements(metadata: str) -> str:
+    """Make an extra of what only `libtorch_ffi.provision` imports: an installation without a network has no index."""
+    head, _, description = metadata.partition("\n\n")
+    lines = [f"Provides-Extra: {PROVISION}"]
+    for line in head.splitlines():
+        own = line.startswith("Requires-Dist: ") and "extra ==" not in line
+        lines.append(f'{line}{" and" if ";" in line else ";"} extra == "{PROVISION}"' if own else line)
+    return "\n".join([*lines[1:], lines[0]]) + "\n\n" + description
 
 
 def _record(built: record.Built) -> bytes:

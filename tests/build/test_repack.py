@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +82,8 @@ def test_a_bundle_holds_the_libraries_and_nothing_else_besides(machine: Machine)
     plain, bundle = contents(packed(machine)), contents(packed(machine, "--bundle"))
     inside = {f"libtorch_ffi/_libtorch/lib/lib{name}.so" for name in ("torch", "torch_cpu", "c10")}
     assert set(bundle) - set(plain) == inside
+    changed = {name for name in plain if plain[name] != bundle[name]}
+    assert {name.rpartition("/")[2] for name in changed} == {"_built.json", "METADATA", "RECORD"}
     record = json.loads(bundle["libtorch_ffi/_built.json"])
     assert record["library_dirs"] == ["_libtorch/lib"]
     assert str(machine.libtorch) not in bundle["libtorch_ffi/_built.json"].decode()
@@ -93,6 +98,20 @@ def test_a_bundle_works_where_its_libtorch_is_not(tmp_path: Path) -> None:
     assert set(here[1:]) == {str(tmp_path / "two/libtorch_ffi/_libtorch/lib/libtorch_cpu.so")}
     shutil.rmtree(tmp_path / "one")
     assert run_python(WHERE, tmp_path / "two").stdout.split() == here
+
+
+def test_a_bundle_is_installed_without_an_index(machine: Machine, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=False)
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin/python"), "install", "--no-index"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_", "LIBTORCH"))}
+    subprocess.run([*pip, "--quiet", str(packed(machine, "--bundle"))], cwd=tmp_path, env=clean, check=True)
+    words = [environment / "bin/python", "-c", LOAD]
+    done = subprocess.run(words, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("42\n", "")
+    metadata = contents(packed(machine, "--bundle"))["libtorch_ffi-0.1.0.dist-info/METADATA"].decode()
+    assert 'Requires-Dist: filelock>=3.12; extra == "provision"' in metadata.splitlines()
+    assert "Provides-Extra: provision" in metadata.splitlines()
 
 
 def test_a_plain_wheel_finds_the_libtorch_that_is_given_to_it(tmp_path: Path) -> None:
