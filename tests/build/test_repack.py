@@ -106,7 +106,7 @@ def test_a_bundle_is_installed_without_an_index(machine: Machine, tmp_path: Path
     pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin/python"), "install", "--no-index"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_", "LIBTORCH"))}
     subprocess.run([*pip, "--quiet", str(packed(machine, "--bundle"))], cwd=tmp_path, env=clean, check=True)
-    words = [environment / "bin/python", "-c", LOAD]
+    words = [str(environment / "bin/python"), "-c", LOAD]
     done = subprocess.run(words, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("42\n", "")
     metadata = contents(packed(machine, "--bundle"))["libtorch_ffi-0.1.0.dist-info/METADATA"].decode()
