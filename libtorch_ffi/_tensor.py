@@ -26,6 +26,7 @@ from libtorch_ffi import _C as core
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import ModuleType
     from typing import Any, SupportsIndex
 
     import numpy as np
@@ -154,6 +155,37 @@ def __dlpack_device__(self: Tensor) -> tuple[DLDeviceType, int]:  # noqa: N807
 
     kind, index = core.dlpack_device(self)
     return _dlpack.DLDeviceType(kind), index
+
+
+def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> ModuleType:  # noqa: N807
+    """Return the namespace of the array API standard, `libtorch_ffi.array_api`.
+
+    Raises
+    ------
+    ValueError
+        If another version of the standard is asked for than those that it keeps to.
+    """
+    from libtorch_ffi import array_api
+
+    del self
+    if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+        raise ValueError(
+            f"the version {api_version!r} of the array API standard is not known; {array_api.__array_api_version__} is"
+        )
+    return array_api
+
+
+def to_device(self: Tensor, device: Device, /, *, stream: object = None) -> Tensor:
+    """Return the tensor on a device; the array API standard's name of ``to``.
+
+    Raises
+    ------
+    ValueError
+        If a stream is given: set it with ``cuda.stream``.
+    """
+    if stream is not None:
+        raise ValueError(f"to_device() takes no stream, and was given {stream!r}: use `with cuda.stream(...)`")
+    return self.to(device)
 
 
 def _cuda_array_interface(self: Tensor) -> dict[str, Any]:
@@ -333,6 +365,7 @@ _METHODS: list[Callable[..., Any] | _Borrowed] = [
     backward,
     numpy,
     __array__,
+    __array_namespace__,
     __array_wrap__,
     __copy__,
     __deepcopy__,
@@ -349,6 +382,7 @@ _METHODS: list[Callable[..., Any] | _Borrowed] = [
     new,
     new_tensor,
     polygamma,
+    to_device,
     to_sparse_coo,
     type_,
     where,

@@ -1,0 +1,24 @@
+"""What the tests of the array API standard share: the reference namespace, where it is installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every process outside the checkout, whose sources would hide the installed package."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def strict() -> Any:
+    """The namespace that does what the standard says and nothing else."""
+    namespace = pytest.importorskip("array_api_strict")
+    namespace.set_array_api_strict_flags(api_version="2024.12")
+    return namespace
