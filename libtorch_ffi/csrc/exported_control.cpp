@@ -11,7 +11,7 @@ namespace {
 using c10::IValue;
 using Values = std::vector<IValue>;
 
-bool truth(const IValue& value) { return value.isTensor() ? value.toTensor().is_nonzero() : value.toBool(); }
+bool is_true(const IValue& value) { return value.isTensor() ? value.toTensor().is_nonzero() : value.toBool(); }
 
 class ControlNode : public Node {
   public:
@@ -66,7 +66,7 @@ class Cond final : public ControlNode {
 
   protected:
     Values evaluate(Frame& frame, Values operands) const override {
-        const size_t chosen = truth(operands.at(0)) ? 0 : 1;
+        const size_t chosen = is_true(operands.at(0)) ? 0 : 1;
         return graph(chosen).run(items(operands, 1), frame.state, frame.differentiable);
     }
 };
@@ -80,7 +80,7 @@ class WhileLoop final : public ControlNode {
     Values evaluate(Frame& frame, Values operands) const override {
         Values carried = items(operands, 0);
         const Values others = items(operands, 1);
-        while (truth(graph(0).run(joined(carried, others), frame.state, frame.differentiable).at(0))) {
+        while (is_true(graph(0).run(joined(carried, others), frame.state, frame.differentiable).at(0))) {
             carried = graph(1).run(joined(carried, others), frame.state, frame.differentiable);
         }
         return carried;
@@ -165,7 +165,7 @@ class SetGradEnabled final : public ControlNode {
 
   protected:
     Values evaluate(Frame& frame, Values operands) const override {
-        const bool on = truth(operands.at(0));
+        const bool on = is_true(operands.at(0));
         const at::AutoGradMode mode(on);
         operands.erase(operands.begin());
         return graph(0).run(std::move(operands), frame.state, frame.differentiable || on);
@@ -210,7 +210,7 @@ class WithAutocast final : public ControlNode {
     Values evaluate(Frame& frame, Values operands) const override {
         const at::DeviceType device = at::Device(operands.at(0).toStringRef()).type();
         const auto dtype = operands.at(1).toOptional<at::ScalarType>();
-        const Autocast scope(device, truth(operands.at(2)), dtype);
+        const Autocast scope(device, is_true(operands.at(2)), dtype);
         operands.erase(operands.begin(), operands.begin() + 4);
         return graph(0).run(std::move(operands), frame.state, frame.differentiable);
     }
