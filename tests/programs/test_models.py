@@ -1,0 +1,81 @@
+"""Whole models, exported by torch several ways, run in a process that cannot import torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import encoders
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports
+
+RUN = """
+import sys
+sys.modules["torch"] = None  # an import of it fails
+import numpy as np
+import libtorch_ffi as lt
+from libtorch_ffi import export, jit
+
+name, ways, batches, training = sys.argv[1], sys.argv[2].split(), sys.argv[3].split(), sys.argv[4:] == ["training"]
+for way in ways:
+    program = (export if way == "pt2" else jit).load(f"{name}.{way}")
+    if training:
+        program.train()
+    for batch in batches:
+        with np.load(f"in{batch}.npz") as file:
+            inputs = [lt.from_numpy(file[key]) for key in sorted(file)]
+        lt.manual_seed(5)
+        with lt.no_grad():
+            np.save(f"{way}{batch}.npy", program(*inputs).numpy())
+"""
+
+
+def compare(
+    torch: ModuleType, model: Any, inputs: dict[int, tuple[Any, ...]], ways: tuple[str, ...], *, training: bool = False
+) -> None:
+    """Export a model, run it elsewhere on each batch of inputs, and compare with torch's results."""
+    example = inputs[2]
+    if "pt2" in ways:
+        batch = torch.export.Dim("batch", min=1, max=64)
+        program = torch.export.export(model, example, dynamic_shapes=tuple({0: batch} for _ in example))
+        torch.export.save(program, "model.pt2")
+    torch.jit.save(torch.jit.script(model), "model.pt")
+    for size, values in inputs.items():
+        np.savez(f"in{size}.npz", **{f"input{i}": value.numpy() for i, value in enumerate(values)})
+    command = [sys.executable, "-c", RUN, "model", " ".join(ways), " ".join(map(str, inputs)), *(["training"] * training)]
+    subprocess.run(command, check=True)
+    model.train(training)
+    for way in ways:
+        for size, values in inputs.items():
+            torch.manual_seed(5)
+            with torch.no_grad():
+                expected = model(*values).numpy()
+            np.testing.assert_allclose(np.load(f"{way}{size}.npy"), expected, atol=1e-5, err_msg=f"{way}, {size}")
+
+
+def test_a_vision_network(torch: ModuleType) -> None:
+    inputs = {size: (torch.randn(size, 3, 32, 32),) for size in (1, 2, 8)}
+    compare(torch, encoders.vision(torch), inputs, ("pt", "pt2"))
+
+
+def test_a_vision_network_in_training_mode(torch: ModuleType) -> None:
+    compare(torch, encoders.vision(torch), {2: (torch.randn(2, 3, 32, 32),)}, ("pt",), training=True)
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_a_sentence_encoder(torch: ModuleType) -> None:
+    pytest.importorskip("safetensors")
+    folder = Path(tempfile.gettempdir()) / "libtorch-ffi-models"
+    folder.mkdir(exist_ok=True)
+    model = encoders.encoder(torch, encoders.fetched_weights(folder))
+    compare(torch, model, {size: encoders.sentences(torch, size) for size in (1, 2, 5, 16)}, ("pt", "pt2"))
