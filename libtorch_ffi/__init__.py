@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from libtorch_ffi import amp as amp
+    from libtorch_ffi import aoti as aoti
     from libtorch_ffi import autograd as autograd
     from libtorch_ffi import backends as backends
     from libtorch_ffi import cuda as cuda
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 _MODULES = (
     "__config__",
     "amp",
+    "aoti",
     "array_api",
     "autograd",
     "backends",

@@ -11,6 +11,7 @@
 #include "hooks.h"
 #include "interchange.h"
 #include "library.h"
+#include "native_package.h"
 #include "node.h"
 #include "optimizers.h"
 #include "overloads.h"
@@ -68,4 +69,5 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_script_module(module);
     ltf::register_script_trace(module);
     ltf::register_exported(module);
+    ltf::register_native_package(module);
 }

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 _as_strided, _empty = map(one, ("as_strided", "empty"))
 
 _LOCAL_HEADER = struct.Struct("<26xHH")
-_MOST_TEXT = 1 << 31
-"""The largest document that is read."""
-
 _DTYPES = {
     1: "uint8",
     2: "int8",
@@ -145,7 +142,7 @@ class Archive:
         return memory
 
     def _inflate(self, info: zipfile.ZipInfo) -> memoryview:
-        if info.file_size > max(_MOST_TEXT, 1100 * info.compress_size):  # deflate cannot do better
+        if info.file_size > 1100 * (info.compress_size + 1):  # deflate cannot do better
             raise ProgramError(f"{self.name}: {info.filename} claims {info.file_size} bytes, which cannot be")
         try:
             return memoryview(bytearray(self._zip.read(info)))

@@ -333,3 +333,21 @@ def change(document: Any, path: tuple[Any, ...], wrong: object) -> None:
         del document[path[-1]]
     else:
         document[path[-1]] = wrong
+
+
+def test_what_is_no_package_of_native_code_is_refused(tmp_path: Path) -> None:
+    from libtorch_ffi import aoti
+    from libtorch_ffi._binding import core
+
+    (tmp_path / "a.pt2").write_bytes(exported.archive(exported.program(), exported.weights()))
+    (tmp_path / "b.pt2").write_bytes(b"nothing")
+    if not hasattr(core, "NativePackage"):
+        with pytest.raises(ProgramError, match=r"has no loader for packages of AOTInductor; 2\.7 and later have"):
+            aoti.load_trusted(tmp_path / "a.pt2")
+        return
+    with pytest.raises(ProgramError, match="holds no program 'model' in native code"):
+        aoti.load_trusted(tmp_path / "a.pt2")
+    with pytest.raises(ProgramError, match="is no package of AOTInductor"):
+        aoti.load_trusted(tmp_path / "b.pt2")
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        aoti.load_trusted(tmp_path / "none.pt2")

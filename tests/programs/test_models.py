@@ -8,10 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import encoders
 import numpy as np
 import pytest
 
-import encoders
+import libtorch_ffi as lt
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,11 +24,12 @@ import sys
 sys.modules["torch"] = None  # an import of it fails
 import numpy as np
 import libtorch_ffi as lt
-from libtorch_ffi import export, jit
+from libtorch_ffi import aoti, export, jit
 
 name, ways, batches, training = sys.argv[1], sys.argv[2].split(), sys.argv[3].split(), sys.argv[4:] == ["training"]
 for way in ways:
-    program = (export if way == "pt2" else jit).load(f"{name}.{way}")
+    load = {"pt": jit.load, "pt2": export.load, "native.pt2": aoti.load_trusted}[way]
+    program = load(f"{name}.{way}")
     if training:
         program.train()
     for batch in batches:
@@ -48,10 +50,20 @@ def compare(
         batch = torch.export.Dim("batch", min=1, max=64)
         program = torch.export.export(model, example, dynamic_shapes=tuple({0: batch} for _ in example))
         torch.export.save(program, "model.pt2")
+    if "native.pt2" in ways:
+        torch._inductor.aoti_compile_and_package(program, package_path=str(Path("model.native.pt2").resolve()))
     torch.jit.save(torch.jit.script(model), "model.pt")
     for size, values in inputs.items():
         np.savez(f"in{size}.npz", **{f"input{i}": value.numpy() for i, value in enumerate(values)})
-    command = [sys.executable, "-c", RUN, "model", " ".join(ways), " ".join(map(str, inputs)), *(["training"] * training)]
+    command = [
+        sys.executable,
+        "-c",
+        RUN,
+        "model",
+        " ".join(ways),
+        " ".join(map(str, inputs)),
+        *(["training"] * training),
+    ]
     subprocess.run(command, check=True)
     model.train(training)
     for way in ways:
@@ -67,8 +79,47 @@ def test_a_vision_network(torch: ModuleType) -> None:
     compare(torch, encoders.vision(torch), inputs, ("pt", "pt2"))
 
 
+@pytest.mark.slow
+@pytest.mark.compile
+def test_a_vision_network_in_native_code(torch: ModuleType) -> None:
+    inputs = {size: (torch.randn(size, 3, 32, 32),) for size in (1, 2, 8)}
+    compare(torch, encoders.vision(torch), inputs, ("pt2", "native.pt2"))
+
+
 def test_a_vision_network_in_training_mode(torch: ModuleType) -> None:
     compare(torch, encoders.vision(torch), {2: (torch.randn(2, 3, 32, 32),)}, ("pt",), training=True)
+
+
+@pytest.mark.slow
+@pytest.mark.compile
+def test_a_package_in_native_code(torch: ModuleType) -> None:
+    from libtorch_ffi import aoti, export
+    from libtorch_ffi.errors import ProgramError
+
+    class Named(torch.nn.Module):  # type: ignore[name-defined,misc] # torch is a fixture
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(2, 1)
+
+        def forward(self, x: Any, more: Any) -> Any:
+            return {"y": self.layer(x) + more["z"], "z": (more["z"] * 2,)}
+
+    program = torch.export.export(Named().eval(), (torch.ones(3, 2), {"z": torch.ones(3, 1)}))
+    path = Path("model.native.pt2").resolve()
+    torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+    loaded = aoti.load_trusted(path)
+    assert loaded.metadata["AOTI_DEVICE_KEY"] == "cpu"
+    assert "layer.weight" in loaded.constant_names
+    loaded.update_constants({"layer.weight": lt.zeros(1, 2)})
+    before = loaded(lt.ones(3, 2), {"z": lt.ones(3, 1)})
+    assert before["y"].tolist() == loaded(lt.zeros(3, 2), {"z": lt.ones(3, 1)})["y"].tolist()
+    assert before["z"][0].tolist() == [[2], [2], [2]]
+    with pytest.raises(ProgramError, match="has no constant other"):
+        loaded.update_constants({"other": lt.ones(1)})
+    with pytest.raises(ProgramError, match="takes 2 arguments"):
+        loaded(lt.ones(3, 2))
+    with pytest.raises(ProgramError, match=r"aoti\.load_trusted"):
+        export.load(path)
 
 
 @pytest.mark.network
