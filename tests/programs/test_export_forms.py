@@ -1,4 +1,4 @@
-"""Programs that torch exported: control flow, nested and named arguments, what is written back, the layouts of files."""
+"""Programs that torch exported: control flow, nested and named arguments, what is written back, layouts of files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import io
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
+import exported
 import numpy as np
 import pytest
 
-import exported
 import libtorch_ffi as lt
 from libtorch_ffi import export
 from libtorch_ffi.errors import ProgramError
@@ -62,7 +62,7 @@ def test_loops(torch: ModuleType) -> None:
     from torch._higher_order_ops.while_loop import while_loop
 
     def function(self: Any, x: Any, n: Any) -> Any:
-        return while_loop(lambda i, a: i < 5, lambda i, a: (i + 1, a * 2), (n, x))
+        return while_loop(lambda i, a: i < 5, lambda i, a: (i + 1, a * 2), (n, x))  # type: ignore[no-untyped-call] # torch's
 
     check(torch, function, torch.ones(3), torch.tensor(1))
 
@@ -126,7 +126,7 @@ def test_numbers_as_inputs(torch: ModuleType) -> None:
     def function(self: Any, x: Any, n: Any, flag: Any) -> Any:
         return (x * n if flag else x, x.new_ones(n))
 
-    dynamic = {"args": ({}, torch.export.Dim.DYNAMIC, None)}
+    dynamic: dict[str, Any] = {"args": ({}, torch.export.Dim.DYNAMIC, None)}
     _, program = loaded(torch, function, (torch.ones(2), 5, True), dynamic_shapes=dynamic)
     assert program(lt.ones(2), 7, True)[0].tolist() == [7, 7]
     with pytest.raises(ProgramError, match="was True when it was exported and cannot be False"):

@@ -274,7 +274,7 @@ def spin(x, times: int):
     thread = threading.Thread(target=count)
     thread.start()
     before = counts[0]
-    unit.spin(lt.zeros(1), 200_000)
+    unit.spin(lt.zeros(1), 50_000)
     after = counts[0]
     done.set()
     thread.join()
