@@ -31,7 +31,7 @@
 PYBIND11_MODULE(_C, module) {
     namespace py = pybind11;
     module.doc() = "The compiled core of libtorch_ffi.";
-    py::register_exception_translator([](std::exception_ptr error) {
+    py::register_local_exception_translator([](std::exception_ptr error) {
         try {
             std::rethrow_exception(error);
         } catch (const py::builtin_exception&) {
