@@ -9,7 +9,7 @@ from builtins import bool as _bool
 from builtins import complex as _complex
 from builtins import float as _float
 from builtins import int as _int
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import EllipsisType
 from typing import Any, SupportsIndex, TypeAlias, final, overload
 
@@ -285,6 +285,8 @@ class Tensor(TensorMethods):
 
 class Operator:
     __name__: str
+    @property
+    def result_type(self) -> Callable[[Iterable[object]], tuple[Any, ...]] | None: ...
     @property
     def schema(self) -> str: ...
     @property

@@ -6,6 +6,8 @@ Owns `finfo` and `iinfo`, which are computed from how many bits a format has for
 
 from __future__ import annotations
 
+from functools import cache
+
 from libtorch_ffi._binding import core
 
 TYPE_CHECKING = False
@@ -49,6 +51,29 @@ class _Limits:
         return hash((type(self), self.dtype))
 
 
+@cache
+def _float_limits(dtype: dtype) -> dict[str, str | int | float]:
+    """Compute the attributes of `finfo`: programs ask for them at each call of a function."""
+    kind = dtype.to_real() if isinstance(dtype, core.dtype) and dtype.is_complex else dtype
+    name = _short(kind)
+    if name not in _FLOATS or not isinstance(kind, core.dtype):
+        raise TypeError(
+            f"torch.finfo() requires a floating point input type, but got {kind}. Use torch.iinfo to handle integers."
+        )
+    fraction, lowest, highest, largest = _FLOATS[name]
+    most = (2 - 2.0**-fraction) * 2.0**highest if largest is None else largest
+    return {
+        "dtype": name,
+        "bits": 8 * kind.itemsize,
+        "eps": 2.0**-fraction,
+        "max": most,
+        "min": -most,
+        "tiny": 2.0**lowest,
+        "smallest_normal": 2.0**lowest,
+        "resolution": 10.0 ** -int(fraction * 0.30102999566398120),
+    }
+
+
 class finfo(_Limits):  # noqa: N801 - torch's name
     """The limits of a floating point dtype.
 
@@ -78,23 +103,13 @@ class finfo(_Limits):  # noqa: N801 - torch's name
         If the dtype is no floating point one.
     """
 
+    eps: float
+    tiny: float
+    smallest_normal: float
+    resolution: float
+
     def __init__(self, dtype: dtype | None = None) -> None:
-        kind = core.get_default_dtype() if dtype is None else dtype
-        kind = kind.to_real() if isinstance(kind, core.dtype) and kind.is_complex else kind
-        name = _short(kind)
-        if name not in _FLOATS or not isinstance(kind, core.dtype):
-            raise TypeError(
-                f"torch.finfo() requires a floating point input type, but got {kind}. "
-                "Use torch.iinfo to handle integers."
-            )
-        fraction, lowest, highest, largest = _FLOATS[name]
-        self.dtype = name
-        self.bits = 8 * kind.itemsize
-        self.eps = 2.0**-fraction
-        self.max = (2 - 2.0**-fraction) * 2.0**highest if largest is None else largest
-        self.min = -self.max
-        self.tiny = self.smallest_normal = 2.0**lowest
-        self.resolution = 10.0 ** -int(fraction * 0.30102999566398120)
+        vars(self).update(_float_limits(core.get_default_dtype() if dtype is None else dtype))
 
     def __repr__(self) -> str:
         limits = ", ".join(f"{name}={getattr(self, name):g}" for name in ("resolution", "min", "max", "eps"))

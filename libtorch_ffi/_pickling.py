@@ -145,6 +145,21 @@ def nested(tensors: list[Tensor], layout: core.layout) -> Tensor:
     return one("_nested_tensor_from_tensor_list")(tensors, layout=layout)
 
 
+# What operators answer
+
+
+def reduce_results(results: tuple[object, ...]) -> tuple[Callable[..., object], tuple[object, ...]]:
+    """Return a function and its arguments that make equal results, such as `values` and `indices`."""
+    operator: tuple[str, str] = getattr(type(results), "_operator")  # noqa: B009 - a tuple's own type has none
+    return named_results, (*operator, tuple(results))
+
+
+def named_results(operator: str, overload: str, results: tuple[object, ...]) -> object:
+    """Put the results of an overload together again."""
+    packet = core.ops_packet(operator)
+    return getattr(packet, overload or "default").result_type(results)
+
+
 # Copies
 
 

@@ -53,6 +53,7 @@ OTHER_FORMS = {
     "sparse_csr_tensor": "likewise",
     "stft": "torch's function is written in Python, and takes no number for another",
     "to": "torch takes `x.to(0.5)` for a tensor of that number",
+    "unique_consecutive": "torch's function takes its second position for the fourth, return_counts",
     "where": "torch takes `self=` by keyword for a number",
 }
 """Operators whose functions and methods in torch are not of the schema's form, and why: their overloads are compared by

@@ -66,8 +66,11 @@ void backward(const pybind11::sequence& tensors, const pybind11::sequence& gradi
     const variable_list seeds = tensors_of(gradients, "gradients");
     const variable_list targets = tensors_of(inputs, "inputs");
     check_seeds(roots, seeds);
-    const WithoutGil released;
-    torch::autograd::backward(roots, seeds, retain_graph, create_graph, targets);
+    {
+        const WithoutGil released;
+        torch::autograd::backward(roots, seeds, retain_graph, create_graph, targets);
+    }
+    check_status(may_return() ? 0 : -1);
 }
 
 pybind11::tuple grad(const pybind11::sequence& outputs, const pybind11::sequence& inputs,
@@ -82,6 +85,7 @@ pybind11::tuple grad(const pybind11::sequence& outputs, const pybind11::sequence
         const WithoutGil released;
         results = torch::autograd::grad(roots, targets, seeds, retain_graph, create_graph, /*allow_unused=*/true);
     }
+    check_status(may_return() ? 0 : -1);
     pybind11::tuple answer(results.size());
     for (size_t i = 0; i < results.size(); ++i) {
         if (!allow_unused && !results[i].defined()) {

@@ -327,6 +327,13 @@ PyObject* operator_unsupported(PyObject* self, void*) {
     return parameter == nullptr ? none() : Py_NewRef(parameter->name);
 }
 
+PyObject* operator_result_type(PyObject* self, void*) {
+    return guarded([&] {
+        PyTypeObject* type = plan_of(self).result_type();
+        return type == nullptr ? none() : Py_NewRef(reinterpret_cast<PyObject*>(type));
+    });
+}
+
 void operator_dealloc(PyObject* self) {
     PyTypeObject* type = Py_TYPE(self);
     Py_XDECREF(reinterpret_cast<OperatorObject*>(self)->name);
@@ -338,6 +345,7 @@ PyGetSetDef operator_properties[] = {
     {"__name__", operator_name, nullptr, nullptr, nullptr},
     {"__doc__", operator_schema, nullptr, nullptr, nullptr},
     {"__signature__", operator_signature, nullptr, nullptr, nullptr},
+    {"result_type", operator_result_type, nullptr, "The type of results that have names, or None.", nullptr},
     {"schema", operator_schema, nullptr, "The schema, as libtorch writes it.", nullptr},
     {"unsupported_argument", operator_unsupported, nullptr, "An argument that no Python value can be, or None.",
      nullptr},
@@ -488,6 +496,13 @@ bool has_own_dtype(const Plan& plan) {
            });
 }
 
+/// Whether an overload takes a tensor first. torch tries those with a number there after them: a 0-dim tensor may stand
+/// for a number.
+bool takes_tensor_first(const Plan* plan) {
+    const auto& arguments = plan->schema().arguments();
+    return !arguments.empty() && arguments[0].type()->kind() == c10::TypeKind::TensorType;
+}
+
 /// Whether torch's functions leave an overload out: those of arithmetic that take a number as such and write to `out=`
 /// (they are stricter about the dtype of `out=` than the overloads that take the number as a tensor), and bernoulli's
 /// with a tensor, before which torch reads a 0-dim tensor as a number.
@@ -522,6 +537,9 @@ void look_up(PacketObject& self) {
             PyDict_SetItemString(overloads.get(), overload.empty() ? "default" : overload.c_str(), object.get()));
     }
     packet->packs_first = packet->packs_ints && !takes_numbers;
+    if (self.style == Style::function) {
+        std::stable_partition(packet->writing.begin(), packet->writing.end(), takes_tensor_first);
+    }
     self.dict = overloads.release();
     self.packet = packet.release();
 }

@@ -171,6 +171,16 @@ PyObject* results_repr(PyObject* self) {
     });
 }
 
+/// Lets pickle and copy take results apart by the operator's name: the type has no module that it could be found in.
+void make_picklable(PyTypeObject* type, const c10::FunctionSchema& schema) {
+    auto* object = reinterpret_cast<PyObject*>(type);
+    Ref operator_name = Ref::steal(Py_BuildValue("(ss)", schema.name().c_str(), schema.overload_name().c_str()));
+    Ref module = Ref::steal(PyImport_ImportModule("libtorch_ffi._pickling"));
+    Ref reduce = Ref::steal(PyObject_GetAttrString(module.get(), "reduce_results"));
+    check_status(PyObject_SetAttrString(object, "_operator", operator_name.get()));
+    check_status(PyObject_SetAttrString(object, "__reduce__", reduce.get()));
+}
+
 bool refuse(std::string* reason, std::string (*say)(const Parameter&, PyObject*), const Parameter& parameter,
             PyObject* object) {
     if (reason != nullptr) {
@@ -357,6 +367,9 @@ PyObject* Plan::pack_results(std::initializer_list<PyObject*> results) {
 }
 
 PyTypeObject* Plan::result_type() {
+    if (!named_results_) {
+        return nullptr;
+    }
     if (result_type_ == nullptr) {
         std::vector<PyStructSequence_Field> fields;
         for (const c10::Argument& result : schema().returns()) {
@@ -367,11 +380,13 @@ PyTypeObject* Plan::result_type() {
         // CPython keeps the pointer to the name: it lives as long as the plan, which is never freed.
         auto* name = new std::string("torch.return_types." + schema().name().substr(schema().name().find("::") + 2));
         PyStructSequence_Desc description = {name->c_str(), "What an operator answers, by name.", fields.data(), count};
-        result_type_ = PyStructSequence_NewType(&description);
-        if (result_type_ == nullptr) {
+        PyTypeObject* type = PyStructSequence_NewType(&description);
+        if (type == nullptr) {
             throw PythonError();
         }
-        result_type_->tp_repr = results_repr;
+        type->tp_repr = results_repr;
+        make_picklable(type, schema());
+        result_type_ = result_type_ == nullptr ? type : result_type_;  // another thread may have come first meanwhile
     }
     return result_type_;
 }

@@ -73,6 +73,8 @@ class Plan {
     PyObject* find(const Arguments& arguments, size_t index, Py_ssize_t& used) const;
     /// A tuple of results, by name where the schema names them.
     PyObject* pack_results(std::initializer_list<PyObject*> results);
+    /// The type of results that have names (borrowed); null where they have none.
+    PyTypeObject* result_type();
 
   private:
     friend struct Call;
@@ -85,7 +87,6 @@ class Plan {
     PyObject* new_results();
     PyObject* wrap_results(Call& call, Lists lists);
     PyObject* wrap_result(Call& call, size_t index, Lists lists) const;
-    PyTypeObject* result_type();
 
     c10::OperatorHandle handle_;
     std::string text_;

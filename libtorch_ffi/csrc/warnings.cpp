@@ -2,14 +2,18 @@
 // and perhaps from a thread of its own, so a warning waits until a call is about to return to Python: `guarded` asks.
 // There it is issued at the line of the program that called, and a filter may turn it into an error of that call.
 //
-// The handler is a thread's own, as libtorch keeps it. It is set in the thread that loads the module; in others
-// libtorch writes to stderr as it does without Python.
+// A handler that is set is a thread's own, and Python starts threads without telling anyone. But every thread without
+// one uses the same object, libtorch's base handler, which writes to stderr. It has no members, so an object of ours is
+// made in its place: then the threads of Python, of the engine and of the kernels all reach it, at no cost for a call.
 #include "warnings.h"
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <iterator>
 #include <mutex>
-#include <utility>
+#include <new>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -24,31 +28,58 @@ namespace {
 /// One that repeats itself without end must not fill the memory before the call returns.
 constexpr size_t kMostWaiting = 64;
 
-class Queue : public c10::WarningHandler {
+/// After so many calls of other threads, a warning whose own thread has not come back is issued by whichever comes.
+constexpr int kMostPasses = 100;
+
+/// The thread that shall issue a warning; null for any, where Python does not know the thread that warned.
+const void* python_thread() { return PyGILState_GetThisThreadState(); }
+
+struct Waiting {
+    c10::Warning warning;
+    const void* thread;
+};
+
+class Queue {
   public:
-    void process(const c10::Warning& warning) override {
+    void add(const c10::Warning& warning) {
         const std::lock_guard<std::mutex> guard(mutex_);
         if (waiting_.size() < kMostWaiting) {
-            waiting_.push_back(warning);
+            waiting_.push_back({warning, python_thread()});
             warnings_wait.store(true, std::memory_order_relaxed);
         }
     }
 
-    std::vector<c10::Warning> take() {
+    /// Takes out what this thread is to issue.
+    std::vector<Waiting> take() {
         const std::lock_guard<std::mutex> guard(mutex_);
-        warnings_wait.store(false, std::memory_order_relaxed);
-        return std::exchange(waiting_, {});
+        const void* here = python_thread();
+        const bool all = ++passes_ > kMostPasses;
+        const auto others = std::stable_partition(waiting_.begin(), waiting_.end(), [&](const Waiting& one) {
+            return !all && one.thread != nullptr && one.thread != here;
+        });
+        std::vector<Waiting> taken(std::make_move_iterator(others), std::make_move_iterator(waiting_.end()));
+        waiting_.erase(others, waiting_.end());
+        passes_ = taken.empty() ? passes_ : 0;
+        warnings_wait.store(!waiting_.empty(), std::memory_order_relaxed);
+        return taken;
     }
 
   private:
     std::mutex mutex_;
-    std::vector<c10::Warning> waiting_;
+    std::vector<Waiting> waiting_;
+    int passes_ = 0;
 };
 
 Queue& queue() {
     static auto* warnings = new Queue();  // libtorch may warn until the process ends
     return *warnings;
 }
+
+class Relay : public c10::WarningHandler {
+  public:
+    void process(const c10::Warning& warning) override { queue().add(warning); }
+};
+static_assert(sizeof(Relay) == sizeof(c10::WarningHandler), "it takes the place of libtorch's own");
 
 bool is_deprecation(const c10::Warning& warning) {
     const auto type = warning.type();
@@ -59,7 +90,7 @@ bool is_deprecation(const c10::Warning& warning) {
 
 bool issue_warnings() noexcept {
     try {
-        for (const c10::Warning& warning : queue().take()) {
+        for (const auto& [warning, thread] : queue().take()) {
             PyObject* category = is_deprecation(warning) ? PyExc_DeprecationWarning : PyExc_UserWarning;
             if (PyErr_WarnEx(category, warning.msg().c_str(), 1) < 0) {
                 return false;
@@ -72,6 +103,12 @@ bool issue_warnings() noexcept {
     }
 }
 
-void register_warnings() { c10::WarningUtils::set_warning_handler(&queue()); }
+void register_warnings() {
+    c10::WarningHandler* base = nullptr;
+    std::thread([&] {
+        base = c10::WarningUtils::get_warning_handler();
+    }).join();  // this thread may have one of its own
+    new (base) Relay;
+}
 
 }  // namespace ltf

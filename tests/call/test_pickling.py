@@ -181,3 +181,12 @@ def test_gradients_of_many_tensors_are_copied_each_to_its_own() -> None:
         (tensor * tensor).sum().backward()
     for n, twin in enumerate(copy.deepcopy(tensors), 1):
         assert twin.grad.tolist() == [2.0 * n] * n
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_results_keep_their_names(protocol: int) -> None:
+    for results in (lt.max(lt.eye(2), 1), lt.linalg.slogdet(lt.eye(2)), lt.ops.aten.sort.default(lt.ones(3))):
+        for twin in (pickle.loads(pickle.dumps(results, protocol)), copy.deepcopy(results), copy.copy(results)):
+            assert type(twin) is type(results)
+            assert [x.tolist() for x in twin] == [x.tolist() for x in results]
+    assert pickle.loads(pickle.dumps(lt.max(lt.eye(2), 1))).indices.tolist() == [0, 1]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -82,6 +83,49 @@ def test_a_warning_of_the_last_call_is_not_lost(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert TEXT in done.stderr
     assert "UserWarning" in done.stderr
+
+
+@pytest.mark.parametrize("handling", ["always", "error"])
+def test_other_threads_have_warnings_too(
+    handling: Literal["always", "error"], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each thread's are issued in that thread: one filter makes them errors of its calls and of no other's."""
+    raised: list[Warning] = []
+
+    def attempt() -> None:
+        try:
+            warn()
+        except UserWarning as error:
+            raised.append(error)
+
+    def work() -> None:
+        for _ in range(50):
+            attempt()
+
+    def calculate() -> None:
+        for _ in range(500):
+            lt.ones(2)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter(handling)
+        threads = [threading.Thread(target=target) for target in (work, calculate, work, calculate)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert capfd.readouterr().err == ""
+    assert len(raised if handling == "error" else caught) == 100
+    assert {one.filename for one in caught} <= {__file__}
+
+
+def test_a_backward_has_warnings_too(capfd: pytest.CaptureFixture[str]) -> None:
+    """The engine holds them back until it has ended."""
+    x = lt.ones(2, requires_grad=True)
+    y = x * 2
+    y.register_hook(lambda gradient: warn())
+    with pytest.warns(UserWarning, match=TEXT):
+        y.sum().backward()
+    assert capfd.readouterr().err == ""
 
 
 def test_the_category_is_torch_s(torch: ModuleType) -> None:
