@@ -73,6 +73,10 @@ class Backend:
         """Tell whether this libtorch has the backend, and a device for it where it needs one."""
         return self._available()
 
+    def is_built(self) -> bool:
+        """Tell whether this libtorch was built with the backend, wherever it runs."""
+        return bool(core.features().get(self._name.partition(".")[0], True))
+
     def __getattr__(self, name: str) -> Any:
         if name in self._members:
             return self._members[name]
@@ -86,7 +90,7 @@ class Backend:
         core.set_switch(f"{self._name}.{name}", value)
 
     def __dir__(self) -> list[str]:
-        return sorted({"is_available", *self._switches, *self._members})
+        return sorted({"is_available", "is_built", *self._switches, *self._members})
 
     def __repr__(self) -> str:
         return f"<libtorch_ffi.backends.{self._name}>"

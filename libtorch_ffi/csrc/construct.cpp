@@ -82,7 +82,7 @@ struct Survey {
         const Py_ssize_t length = PySequence_Fast_GET_SIZE(items.get());
         if (depth == shape.size()) {
             if (depth_known_) {
-                raise(PyExc_ValueError, "expected a number at dim %zu (got a %s)", depth, Py_TYPE(object)->tp_name);
+                raise(PyExc_TypeError, "expected a number at dim %zu (got a %s)", depth, Py_TYPE(object)->tp_name);
             }
             shape.push_back(length);
         }
@@ -99,7 +99,10 @@ struct Survey {
   private:
     void visit_element(PyObject* object, size_t depth) {
         if (depth != shape.size()) {
-            raise(PyExc_ValueError, "expected a sequence at dim %zu (got a %s)", depth, Py_TYPE(object)->tp_name);
+            raise(PyExc_TypeError, "expected a sequence at dim %zu (got a %s)", depth, Py_TYPE(object)->tp_name);
+        }
+        if (depth > 0 && PyUnicode_Check(object) != 0) {
+            raise(PyExc_ValueError, "too many dimensions 'str'");
         }
         depth_known_ = true;
         if (!has_dtype) {

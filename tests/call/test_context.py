@@ -71,7 +71,7 @@ SWITCHES = [
         backends.deterministic,
     )
     for name in dir(backend)
-    if name not in ("is_available", "matmul")
+    if name not in ("is_available", "is_built", "matmul")
 ]
 
 

@@ -67,8 +67,8 @@ def test_data_that_changes_between_two_readings(lengths: tuple[int, int]) -> Non
 
 @pytest.mark.parametrize("data", [[[], 1], [1, []], [[1, 2], 3], [1, [2, 3]], [[1], [2, 3]], [[[]], [1]], [[1], [[]]]])
 def test_data_of_no_shape(data: list[object]) -> None:
-    """Ragged data is refused, whatever part of it is empty."""
-    with pytest.raises(ValueError, match="expected"):
+    """Ragged data is refused, whatever part of it is empty: by its length, or by what stands where a list would."""
+    with pytest.raises((TypeError, ValueError), match="expected"):
         lt.tensor(data)
 
 
