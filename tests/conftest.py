@@ -19,11 +19,19 @@ _NETWORK_FIXTURES = frozenset(("installed_libtorch",))
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the network by the fixtures that it asks for, so that nobody forgets."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--campaigns", action="store_true", help="run what makes calls by the hundred thousand, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs the network by the fixtures that it asks for, so that nobody forgets; leave campaigns out."""
     for item in items:
         if _NETWORK_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.network)
+    if not config.getoption("--campaigns"):
+        campaigns = [item for item in items if item.get_closest_marker("campaign")]
+        items[:] = [item for item in items if item not in campaigns]
+        config.hook.pytest_deselected(items=campaigns)
 
 
 @pytest.fixture(autouse=True)

@@ -57,13 +57,14 @@ def _check(report: Report, counts: Counter[str], figures: list[str], calls: int)
     assert counts["gradient"] > 800
 
 
+@pytest.mark.slow
 def test_operators_do_what_torchs_do(torch: ModuleType, figures: list[str]) -> None:
     """Results bit for bit, changed arguments, types of errors, gradients: by exact name, function and method."""
     report, counts = _compare(attempts=12, answers=2)
     _check(report, counts, figures, calls=50_000)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_operators_do_what_torchs_do_at_length(torch: ModuleType, figures: list[str]) -> None:
     """The same with more calls of each."""
     report, counts = _compare(attempts=40, answers=5)

@@ -34,18 +34,19 @@ def _check(examples: int, figures: list[str], calls: int) -> None:
     assert answered > calls // 10
 
 
+@pytest.mark.slow
 def test_no_overload_crashes(figures: list[str]) -> None:
     """Some calls of every overload that libtorch has."""
     _check(2, figures, calls=70_000)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_no_overload_crashes_at_length(figures: list[str]) -> None:
     """More of them."""
     _check(12, figures, calls=400_000)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_what_crashes_here_crashes_torch_too(torch: ModuleType, figures: list[str]) -> None:
     """The list holds nothing that torch survives: the same calls, a process for each overload."""
     names = [name for name in crashing() if name.startswith(("aten::", "mkldnn::"))]

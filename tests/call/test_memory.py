@@ -1,6 +1,6 @@
 """Many calls of each kind leave resident memory, references and objects where they were.
 
-The number of calls is small by default; the marker `slow` has the version with a million.
+The number of calls is small by default; the marker `campaign` has the version with a million.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def test_memory_stays_flat(kind: str) -> None:
     _check(KINDS[kind], 4_000)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_stays_flat_over_a_million_calls(kind: str) -> None:
     """A million of each."""
