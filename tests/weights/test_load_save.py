@@ -294,6 +294,23 @@ def test_records_are_aligned() -> None:
         assert [archive.find(name).offset % 64 for name in archive] == [0] * len(list(archive))
 
 
+@pytest.mark.parametrize("torch_too", [False, pytest.param(True, marks=pytest.mark.reference)])
+def test_archives_of_many_gigabytes(
+    torch_too: bool, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Records beyond 2 GiB have longer headers; here those beyond 1000 bytes have."""
+    with monkeypatch.context() as lower:
+        lower.setattr(zipfile, "ZIP64_LIMIT", 1000)
+        lower.setattr("libtorch_ffi.serialization.archive._ZIP64_FROM", 1000)
+        lt.save([lt.arange(1000), lt.ones(3), lt.arange(500)], "x.pt")
+    with open("x.pt", "rb") as file:  # noqa: PTH123 - likewise
+        archive = Archive(file)
+        assert {archive.find(name).offset % 64 for name in archive} == {0}
+    loads = [lt.load, request.getfixturevalue("torch").load] if torch_too else [lt.load]
+    for load in loads:
+        assert [part.tolist() for part in load("x.pt")] == [list(range(1000)), [1, 1, 1], list(range(500))]
+
+
 def test_a_mapping_is_the_memory_of_the_tensors() -> None:
     lt.save({"a": lt.arange(1000.0), "b": lt.ones(5)}, "x.pt")
     loaded = lt.load("x.pt", mmap=True)
