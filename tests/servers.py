@@ -23,6 +23,7 @@ Mode = Literal[
     "ok",
     "truncated",
     "stalled",
+    "dripping",
     "wrong",
     "no ranges",
     "403",
@@ -36,6 +37,8 @@ Mode = Literal[
 ]
 
 STALL = 20.0
+DRIP = 0.1
+"""Seconds between two bytes."""
 
 
 FaultKind = Literal["drop", "stall", "corrupt", "truncate"]
@@ -176,7 +179,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
 
+    def _drip(self, body: bytes) -> None:
+        assert isinstance(self.server, Server)
+        for byte in body:
+            if self.server.closing.wait(DRIP):
+                return
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+
     def _send(self, body: bytes, mode: Mode) -> None:
+        if mode == "dripping":
+            self._drip(body)
+            return
         sent = body[: len(body) // 2] if mode in ("truncated", "stalled") else body
         self.wfile.write(sent)
         self.site.sent += len(sent)

@@ -47,6 +47,9 @@ PAUSE = 0.5
 """Seconds before the second try, doubled for each one after it."""
 
 _LONGEST_PAUSE = 20.0
+_SLOWEST = 1024
+"""Bytes a second below which a connection counts as one that stands still."""
+
 _BLOCK = 1 << 18
 _OK, _PARTIAL, _UNAUTHORIZED, _GONE, _TOO_MANY, _SERVER_ERROR = 200, 206, 401, (404, 410), 429, 500
 
@@ -334,10 +337,24 @@ def _appended(net: Net, url: str, path: Path, start: int, total: int | None) -> 
 
 
 def _next_block(answer: requests.Response) -> bytes:
+    """Return the next bytes: a whole block, or what comes while one may wait for bytes; next to nothing is a failure.
+
+    urllib3 before 2.1 cannot give what is there, and is asked for whole blocks.
+    """
+    read = getattr(answer.raw, "read1", answer.raw.read)
+    pieces: list[bytes] = []
+    missing, begun = _BLOCK, time.monotonic()
     try:
-        block: bytes = answer.raw.read(_BLOCK)
+        while missing and time.monotonic() - begun < READ_TIMEOUT and (piece := read(missing)):
+            pieces.append(piece)
+            missing -= len(piece)
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise _TransientError(_fact(error)) from error
+        if not pieces:  # else what came is of use, and the end of it is met again
+            raise _TransientError(_fact(error)) from error
+    block = b"".join(pieces)
+    seconds = time.monotonic() - begun
+    if seconds >= READ_TIMEOUT and len(block) < seconds * _SLOWEST:
+        raise _TransientError(f"it sent {len(block)} bytes in {seconds:.0f} s")
     return block
 
 

@@ -72,6 +72,12 @@ def test_what_cannot_pass_is_not_tried_again(
     assert len(server.site.requests) == 1
 
 
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(server: Server, net: Net, url: str) -> None:
+    server.site.misbehave("/file", "dripping")
+    with pytest.raises(UnreachableError, match=r"it sent \d+ bytes in 1 s"):
+        b"".join(net.stream(url, 0, 5000))
+
+
 def test_a_connection_that_was_reset_is_made_again(server: Server, net: Net, url: str) -> None:
     assert net.size(url) == len(DATA)
     server.site.misbehave("/file", "reset", times=1)
