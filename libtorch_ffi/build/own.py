@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from libtorch_ffi import provision
 from libtorch_ffi.build import objects, process, record
 from libtorch_ffi.build.build_ext import BuildExt
+from libtorch_ffi.errors import BuildError
 
 if TYPE_CHECKING:
     from setuptools.extension import Extension
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PACKAGE = "libtorch_ffi"
+OLDEST = (2, 0, 0)
+"""The oldest libtorch that the sources compile against."""
+
 BY_HAND = "_C.pyi"
 """The one stub that is committed; the others are what `libtorch_ffi.stubs` writes."""
 
@@ -42,8 +46,22 @@ class BuildOwn(BuildExt):
                 shutil.copyfile(path, Path(PACKAGE, path.name))
 
     def choose_libtorch(self) -> Libtorch:
-        """Return what the environment asks for, or the default."""
-        return provision.ensure()
+        """Return what the environment asks for, or the default.
+
+        Raises
+        ------
+        BuildError
+            It is older than what the sources are written for, such as Debian's.
+        """
+        libtorch = provision.ensure()
+        if tuple(map(int, libtorch.version.split("."))) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise BuildError(
+                f"The libtorch in {libtorch.prefix} (from: {libtorch.origin}) is {libtorch.version}, and libtorch-ffi "
+                f"is written for {oldest} and later. Nothing was compiled. Unset LIBTORCH_SKIP_DOWNLOAD or LIBTORCH, "
+                "whichever led to it, or name a newer libtorch."
+            )
+        return libtorch
 
     def precompiled_header(self, ext: Extension) -> Path | None:
         """Return ``pch.h``, which lies beside the sources."""

@@ -242,6 +242,18 @@ def test_a_libtorch_that_is_none_ends_in_one_paragraph(project: Path, tmp_path: 
     assert str(tmp_path / "nothing") in paragraph
 
 
+def test_a_libtorch_of_the_system_that_is_too_old_ends_in_one_paragraph(project: Path, tmp_path: Path) -> None:
+    """As Debian 12's is, 1.13.1, which the compiler finds by itself."""
+    old = make_libtorch(tmp_path / "old", "1.13.1")
+    found = {"CPATH": str(old / "include"), "LIBRARY_PATH": str(old / "lib"), "LIBTORCH_SKIP_DOWNLOAD": ""}
+    answer = run_hook(project, "build_wheel", "dist", **found)
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr
+    paragraph = last_paragraph(answer.stderr)
+    assert paragraph.startswith(f"libtorch-ffi: The libtorch in {old} (from: system) is 1.13.1, and libtorch-ffi is ")
+    assert "written for 2.0.0 and later" in paragraph
+
+
 def test_a_source_that_does_not_compile_ends_in_one_paragraph(project: Path, libtorch_prefix: Path) -> None:
     (project / "libtorch_ffi/csrc/answer.cpp").write_text('#include "pch.h"\nint bound_answer() { return missing; }\n')
     answer = run_hook(project, "build_wheel", "dist", LIBTORCH=str(libtorch_prefix))
