@@ -138,7 +138,7 @@ def _bundled(files: dict[str, Path]) -> dict[str, Iterator[bytes]]:
             "wheel. Nothing was written. `libtorch-ffi install` brings it back; `libtorch-ffi doctor` says more."
         )
     package = RECORD.parent.name
-    extension = next(path for name, path in files.items() if name.startswith(f"{package}/_C."))
+    extension = next(path for name, path in files.items() if name.startswith(f"{package}/_C.") and name.endswith(".so"))
     content = {name: _of_file(path) for name, path in files.items()}
     for name, path in needed(built.libtorch, extension).items():
         content[f"{package}/{INSIDE}/lib/{name}"] = _of_file(path)
