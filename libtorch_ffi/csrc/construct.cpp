@@ -2,6 +2,8 @@
 // element into the tensor's memory.
 #include "construct.h"
 
+#include <algorithm>
+
 #include "convert.h"
 #include "interchange.h"
 #include "tensor.h"
@@ -133,10 +135,54 @@ void store(Element*& next, PyObject* object) {
     *next++ = read_element(object).to<Element>();
 }
 
+/// A float, or an int of any size.
+double read_real(PyObject* object) {
+    if (PyComplex_Check(object) != 0) {
+        raise(PyExc_TypeError, "must be real number, not complex");
+    }
+    if (PyFloat_CheckExact(object) == 0 && PyLong_CheckExact(object) == 0) {
+        return read_element(object).to<double>();
+    }
+    const double value = PyFloat_AsDouble(object);
+    if (value == -1 && PyErr_Occurred() != nullptr) {
+        throw PythonError();
+    }
+    return value;
+}
+
+template <>
+void store(double*& next, PyObject* object) {
+    *next++ = read_real(object);
+}
+
 template <>
 void store(float*& next, PyObject* object) {
-    *next++ = PyFloat_CheckExact(object) != 0 ? static_cast<float>(PyFloat_AS_DOUBLE(object))
-                                              : read_element(object).to<float>();
+    *next++ = static_cast<float>(read_real(object));
+}
+
+template <>
+void store(int64_t*& next, PyObject* object) {
+    if (PyLong_CheckExact(object) == 0) {
+        *next++ = read_element(object).to<int64_t>();
+        return;
+    }
+    int overflow = 0;
+    *next++ = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (overflow != 0) {
+        raise(PyExc_ValueError, "Overflow when unpacking long long: %R does not fit in an int64", object);
+    }
+}
+
+template <>
+void store(uint64_t*& next, PyObject* object) {
+    if (PyLong_CheckExact(object) == 0) {
+        *next++ = read_element(object).to<uint64_t>();
+        return;
+    }
+    *next++ = PyLong_AsUnsignedLongLong(object);
+    if (PyErr_Occurred() != nullptr) {
+        throw PythonError();
+    }
 }
 
 /// Writes the elements in order. The shape is what the first pass found; data of another shape by now is refused, since
@@ -165,6 +211,25 @@ at::Tensor filled(PyObject* data, at::IntArrayRef shape) {
     return tensor;
 }
 
+at::Tensor filled_unsigned(PyObject* data, at::IntArrayRef shape) {
+    at::Tensor tensor = at::empty(shape, at::kLong);
+    auto* next = reinterpret_cast<uint64_t*>(tensor.data_ptr<int64_t>());
+    fill(next, data, shape);
+    return tensor.view(at::kUInt64);
+}
+
+/// Refuses what a narrower integer dtype cannot hold. A negative number wraps in an unsigned one, as c10 lets it.
+void check_range(const at::Tensor& integers, at::ScalarType dtype) {
+    const bool is_signed = c10::isSignedType(dtype);
+    const int bits = static_cast<int>(8 * c10::elementSize(dtype)) - (is_signed ? 1 : 0);
+    const int64_t most = (int64_t{1} << bits) - 1;
+    const int64_t least = is_signed ? -most - 1 : -most;
+    const auto* values = integers.const_data_ptr<int64_t>();
+    if (std::any_of(values, values + integers.numel(), [&](int64_t value) { return value < least || value > most; })) {
+        raise(PyExc_RuntimeError, "value cannot be converted to type %s without overflow", c10::toString(dtype));
+    }
+}
+
 /// The data in `dtype`. The rare dtypes are filled in a wider one of their kind first.
 at::Tensor filled_as(PyObject* data, const Survey& survey) {
     const at::AutoDispatchBelowAutograd below;
@@ -177,6 +242,8 @@ at::Tensor filled_as(PyObject* data, const Survey& survey) {
             return filled<int64_t>(data, survey.shape);
         case at::kBool:
             return filled<bool>(data, survey.shape);
+        case at::kUInt64:
+            return filled_unsigned(data, survey.shape);
         default:
             break;
     }
@@ -186,7 +253,11 @@ at::Tensor filled_as(PyObject* data, const Survey& survey) {
     if (at::isFloatingType(survey.dtype)) {
         return filled<double>(data, survey.shape).to(survey.dtype);
     }
-    return filled<int64_t>(data, survey.shape).to(survey.dtype);
+    const at::Tensor integers = filled<int64_t>(data, survey.shape);
+    if (at::isIntegralType(survey.dtype, /*includeBool=*/false)) {
+        check_range(integers, survey.dtype);
+    }
+    return integers.to(survey.dtype);
 }
 
 at::Tensor tensor_from_nested(PyObject* data, std::optional<at::ScalarType> dtype) {

@@ -43,7 +43,7 @@ at::Scalar integer_scalar(PyObject* object) {
     const unsigned long long wide = overflow > 0 ? PyLong_AsUnsignedLongLong(object) : 0;
     if (overflow < 0 || PyErr_Occurred() != nullptr) {
         PyErr_Clear();
-        raise(PyExc_RuntimeError, "Overflow when unpacking long long: %R fits neither int64 nor uint64", object);
+        raise(PyExc_OverflowError, "int too big to convert: %R fits neither int64 nor uint64", object);
     }
     return at::Scalar(static_cast<uint64_t>(wide));
 }
