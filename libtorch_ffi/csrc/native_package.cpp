@@ -18,7 +18,7 @@ namespace ltf {
 namespace {
 
 using torch::inductor::AOTIModelPackageLoader;
-using Constants = std::unordered_map<std::string, at::Tensor>;
+using PackageConstants = std::unordered_map<std::string, at::Tensor>;
 
 struct NativePackage {
     std::shared_ptr<AOTIModelPackageLoader> loader;
@@ -34,7 +34,7 @@ std::vector<at::Tensor> run_package(const NativePackage& self, std::vector<at::T
     return self.loader->run(inputs);
 }
 
-void update_package(const NativePackage& self, Constants constants, bool whole) {
+void update_package(const NativePackage& self, PackageConstants constants, bool whole) {
     const WithoutGil released;
     self.loader->load_constants(constants, /*use_inactive=*/false, /*check_full_update=*/whole);
 }
