@@ -15,6 +15,7 @@
 #include "node.h"
 #include "optimizers.h"
 #include "overloads.h"
+#include "process_group.h"
 #include "python_function.h"
 #include "random.h"
 #include "script_function.h"
@@ -64,6 +65,7 @@ PYBIND11_MODULE(_C, module) {
     ltf::register_devices(module);
     ltf::register_library(module);
     ltf::register_optimizers(module);
+    ltf::register_process_group(module);
     ltf::register_script_values(module);
     ltf::register_script_function(module);
     ltf::register_script_module(module);
