@@ -1,7 +1,8 @@
-"""Several processes that compute together, by libtorch's own c10d: a store of keys, and collective operations over Gloo.
+"""Several processes that compute together, by libtorch's own c10d: a store of keys, and operations over Gloo.
 
 Owns torch.distributed's vocabulary for it, the one group of a process, and the checks of ranks. The operations are
-libtorch's; they work on dense CPU tensors. Other backends (NCCL, MPI) and groups within the group are not here.
+libtorch's; they work on contiguous CPU tensors, of the same shape and dtype in every process: c10d ends a process
+that is sent more than it asked for. Other backends (NCCL, MPI) and groups within the group are not here.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class TCPStore:
         If the port is taken, or nobody answers in time.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - torch's signature
+    def __init__(
         self,
         host_name: str,
         port: int,
@@ -225,7 +226,7 @@ _worlds: list[_World] = []
 """The one that there is, or none."""
 
 
-def init_process_group(  # noqa: PLR0913, PLR0917 - torch's signature
+def init_process_group(
     backend: str | None = None,
     init_method: str | None = None,
     timeout: timedelta | None = None,
@@ -312,7 +313,9 @@ def is_initialized() -> bool:
 
 def _world() -> _World:
     if not _worlds:
-        raise DistributedError("Default process group has not been initialized, please make sure to call init_process_group.")
+        raise DistributedError(
+            "Default process group has not been initialized, please make sure to call init_process_group."
+        )
     return _worlds[0]
 
 

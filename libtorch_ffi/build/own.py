@@ -8,6 +8,7 @@ built at all is `libtorch_ffi.build.build_ext`'s.
 from __future__ import annotations
 
 import logging
+import mmap
 import shutil
 import sys
 from pathlib import Path
@@ -76,6 +77,12 @@ class BuildOwn(BuildExt):
             return super().units(ext, folder, jobs)
         return objects.batches([Path(source) for source in ext.sources], folder, jobs)
 
+    def recipe(self, ext: Extension) -> objects.Recipe:
+        """Return how the files are compiled: without Gloo, where the libtorch has none."""
+        if not _has_gloo(self.libtorch):
+            ext.define_macros = [*ext.define_macros, ("LTF_WITHOUT_GLOO", None)]
+        return super().recipe(ext)
+
     def headers(self) -> tuple[Path, ...]:
         """Return pybind11's alone."""
         return (self._pybind11(),)
@@ -136,3 +143,13 @@ class BuildOwn(BuildExt):
 def _stubs(folder: Path) -> list[Path]:
     """Return the stubs in a folder that were written for it."""
     return sorted(path for path in folder.glob("*.pyi") if path.name != BY_HAND)
+
+
+def _has_gloo(libtorch: Libtorch) -> bool:
+    """Tell whether the library defines c10d's process group over Gloo. Its header is there either way."""
+    names = ("libtorch_cpu.so", "libtorch_cpu.dylib")
+    for library in (folder / name for folder in libtorch.library_dirs for name in names):
+        if library.is_file() and library.stat().st_size:
+            with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return content.find(b"_ZN4c10d16ProcessGroupGlooC1E") != -1
+    return False

@@ -55,9 +55,8 @@ py::bytes to_bytes(const std::vector<uint8_t>& value) {
     return {reinterpret_cast<const char*>(value.data()), value.size()};
 }
 
-c10::intrusive_ptr<c10d::TCPStore> make_store(const std::string& host, uint16_t port,
-                                              std::optional<size_t> world_size, bool is_master, double timeout,
-                                              bool wait_for_workers) {
+c10::intrusive_ptr<c10d::TCPStore> make_store(const std::string& host, uint16_t port, std::optional<size_t> world_size,
+                                              bool is_master, double timeout, bool wait_for_workers) {
     c10d::TCPStoreOptions options;
     options.port = port;
     options.isServer = is_master;
@@ -115,6 +114,24 @@ void register_store(py::module_& module) {
 
 // The process group
 
+/// Gloo reads and writes a tensor's memory from its beginning, as many bytes as it has elements, and asks no questions.
+at::Tensor whole(at::Tensor tensor) {
+    if (!tensor.defined() || !tensor.is_cpu() || tensor.layout() != at::kStrided || tensor.is_quantized() ||
+        tensor.is_nested() || tensor.is_conj() || tensor.is_neg() || !tensor.is_contiguous()) {
+        throw py::value_error(
+            "processes exchange tensors that lie in the host's memory without gaps (strided and contiguous); got one "
+            "that does not: exchange tensor.cpu().contiguous() instead");
+    }
+    return tensor;
+}
+
+Tensors whole(Tensors tensors) {
+    for (at::Tensor& tensor : tensors) {
+        tensor = whole(std::move(tensor));
+    }
+    return tensors;
+}
+
 /// The network interface that torch's variable names, else the one that the host's own name resolves to.
 auto gloo_device() {
     const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
@@ -153,7 +170,7 @@ class Group {
         c10d::AllreduceOptions options;
         options.reduceOp = reduction(op);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{std::move(tensor)};
+            Tensors tensors{whole(std::move(tensor))};
             return group.allreduce(tensors, options);
         });
     }
@@ -163,7 +180,7 @@ class Group {
         options.reduceOp = reduction(op);
         options.rootRank = checked(root);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{std::move(tensor)};
+            Tensors tensors{whole(std::move(tensor))};
             return group.reduce(tensors, options);
         });
     }
@@ -172,15 +189,15 @@ class Group {
         c10d::BroadcastOptions options;
         options.rootRank = checked(root);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{std::move(tensor)};
+            Tensors tensors{whole(std::move(tensor))};
             return group.broadcast(tensors, options);
         });
     }
 
     WorkPointer all_gather(Tensors outputs, at::Tensor input) {
         return run([&](ProcessGroupGloo& group) {
-            std::vector<Tensors> lists{std::move(outputs)};
-            Tensors inputs{std::move(input)};
+            std::vector<Tensors> lists{whole(std::move(outputs))};
+            Tensors inputs{whole(std::move(input))};
             return group.allgather(lists, inputs);
         });
     }
@@ -191,9 +208,9 @@ class Group {
         return run([&](ProcessGroupGloo& group) {
             std::vector<Tensors> lists;
             if (!outputs.empty()) {
-                lists.push_back(std::move(outputs));
+                lists.push_back(whole(std::move(outputs)));
             }
-            Tensors inputs{std::move(input)};
+            Tensors inputs{whole(std::move(input))};
             return group.gather(lists, inputs, options);
         });
     }
@@ -202,10 +219,10 @@ class Group {
         c10d::ScatterOptions options;
         options.rootRank = checked(root);
         return run([&](ProcessGroupGloo& group) {
-            Tensors outputs{std::move(output)};
+            Tensors outputs{whole(std::move(output))};
             std::vector<Tensors> lists;
             if (!inputs.empty()) {
-                lists.push_back(std::move(inputs));
+                lists.push_back(whole(std::move(inputs)));
             }
             return group.scatter(outputs, lists, options);
         });
@@ -214,7 +231,7 @@ class Group {
     WorkPointer send(at::Tensor tensor, int peer, int tag) {
         checked(peer);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{std::move(tensor)};
+            Tensors tensors{whole(std::move(tensor))};
             return group.send(tensors, peer, tag);
         });
     }
@@ -222,7 +239,7 @@ class Group {
     WorkPointer recv(at::Tensor tensor, int peer, int tag) {
         checked(peer);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{std::move(tensor)};
+            Tensors tensors{whole(std::move(tensor))};
             return group.recv(tensors, peer, tag);
         });
     }
@@ -266,8 +283,8 @@ void register_group(py::module_& module) {
         .def("wait", &wait_for, py::arg("timeout") = py::none())
         .def("is_completed", &c10d::Work::isCompleted);
     py::class_<Group>(module, "GlooGroup", "Processes that compute together.")
-        .def(py::init<const c10::intrusive_ptr<c10d::TCPStore>&, int, int, double>(), py::arg("store"),
-             py::arg("rank"), py::arg("size"), py::arg("timeout"))
+        .def(py::init<const c10::intrusive_ptr<c10d::TCPStore>&, int, int, double>(), py::arg("store"), py::arg("rank"),
+             py::arg("size"), py::arg("timeout"))
         .def("close", &Group::close)
         .def("all_reduce", &Group::all_reduce)
         .def("reduce", &Group::reduce)
