@@ -34,7 +34,7 @@ namespace {
 namespace py = pybind11;
 using c10d::ProcessGroupGloo;
 using Milliseconds = std::chrono::milliseconds;
-using Tensors = std::vector<at::Tensor>;
+using TensorVector = std::vector<at::Tensor>;
 using WorkPointer = c10::intrusive_ptr<c10d::Work>;
 
 Milliseconds timeout_of(double seconds) {
@@ -125,7 +125,7 @@ at::Tensor whole(at::Tensor tensor) {
     return tensor;
 }
 
-Tensors whole(Tensors tensors) {
+TensorVector whole(TensorVector tensors) {
     for (at::Tensor& tensor : tensors) {
         tensor = whole(std::move(tensor));
     }
@@ -170,7 +170,7 @@ class Group {
         c10d::AllreduceOptions options;
         options.reduceOp = reduction(op);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{whole(std::move(tensor))};
+            TensorVector tensors{whole(std::move(tensor))};
             return group.allreduce(tensors, options);
         });
     }
@@ -180,7 +180,7 @@ class Group {
         options.reduceOp = reduction(op);
         options.rootRank = checked(root);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{whole(std::move(tensor))};
+            TensorVector tensors{whole(std::move(tensor))};
             return group.reduce(tensors, options);
         });
     }
@@ -189,38 +189,38 @@ class Group {
         c10d::BroadcastOptions options;
         options.rootRank = checked(root);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{whole(std::move(tensor))};
+            TensorVector tensors{whole(std::move(tensor))};
             return group.broadcast(tensors, options);
         });
     }
 
-    WorkPointer all_gather(Tensors outputs, at::Tensor input) {
+    WorkPointer all_gather(TensorVector outputs, at::Tensor input) {
         return run([&](ProcessGroupGloo& group) {
-            std::vector<Tensors> lists{whole(std::move(outputs))};
-            Tensors inputs{whole(std::move(input))};
+            std::vector<TensorVector> lists{whole(std::move(outputs))};
+            TensorVector inputs{whole(std::move(input))};
             return group.allgather(lists, inputs);
         });
     }
 
-    WorkPointer gather(Tensors outputs, at::Tensor input, int root) {
+    WorkPointer gather(TensorVector outputs, at::Tensor input, int root) {
         c10d::GatherOptions options;
         options.rootRank = checked(root);
         return run([&](ProcessGroupGloo& group) {
-            std::vector<Tensors> lists;
+            std::vector<TensorVector> lists;
             if (!outputs.empty()) {
                 lists.push_back(whole(std::move(outputs)));
             }
-            Tensors inputs{whole(std::move(input))};
+            TensorVector inputs{whole(std::move(input))};
             return group.gather(lists, inputs, options);
         });
     }
 
-    WorkPointer scatter(at::Tensor output, Tensors inputs, int root) {
+    WorkPointer scatter(at::Tensor output, TensorVector inputs, int root) {
         c10d::ScatterOptions options;
         options.rootRank = checked(root);
         return run([&](ProcessGroupGloo& group) {
-            Tensors outputs{whole(std::move(output))};
-            std::vector<Tensors> lists;
+            TensorVector outputs{whole(std::move(output))};
+            std::vector<TensorVector> lists;
             if (!inputs.empty()) {
                 lists.push_back(whole(std::move(inputs)));
             }
@@ -231,7 +231,7 @@ class Group {
     WorkPointer send(at::Tensor tensor, int peer, int tag) {
         checked(peer);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{whole(std::move(tensor))};
+            TensorVector tensors{whole(std::move(tensor))};
             return group.send(tensors, peer, tag);
         });
     }
@@ -239,7 +239,7 @@ class Group {
     WorkPointer recv(at::Tensor tensor, int peer, int tag) {
         checked(peer);
         return run([&](ProcessGroupGloo& group) {
-            Tensors tensors{whole(std::move(tensor))};
+            TensorVector tensors{whole(std::move(tensor))};
             return group.recv(tensors, peer, tag);
         });
     }
