@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from libtorch_ffi import autograd as autograd
     from libtorch_ffi import backends as backends
     from libtorch_ffi import cuda as cuda
-    from libtorch_ffi import export as export
     from libtorch_ffi import distributed as distributed
+    from libtorch_ffi import export as export
     from libtorch_ffi import jit as jit
     from libtorch_ffi import nn as nn
     from libtorch_ffi import ops as ops
