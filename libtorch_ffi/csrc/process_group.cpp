@@ -1,6 +1,7 @@
 // Owns the Python face of c10d: TCPStore, and the process group over Gloo that libtorch has inside. Whatever waits for
 // another process gives the GIL away. The constructor of ProcessGroupGloo and that of its options are libtorch's; the
-// headers of Gloo, which libtorch does not ship, are stood in for by those in gloo/.
+// headers of Gloo, which libtorch does not ship, are stood in for by those in gloo/. Classes of c10d are registered for
+// this module alone: torch, where it is in the process too, registers the same ones.
 #include "process_group.h"
 
 #if !defined(LTF_WITHOUT_GLOO) && __has_include(<torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>)
@@ -80,7 +81,8 @@ py::bytes bytes_without_gil(Body&& body) {
 
 void register_store(py::module_& module) {
     using c10d::TCPStore;
-    py::class_<TCPStore, c10::intrusive_ptr<TCPStore>>(module, "TCPStoreCore", "Keys and values that processes share.")
+    py::class_<TCPStore, c10::intrusive_ptr<TCPStore>>(module, "TCPStoreCore", "Keys and values that processes share.",
+                                                       py::module_local())
         .def(py::init(&make_store), py::arg("host"), py::arg("port"), py::arg("world_size"), py::arg("is_master"),
              py::arg("timeout"), py::arg("wait_for_workers"))
         .def("set",
@@ -279,7 +281,8 @@ bool wait_for(c10d::Work& work, std::optional<double> timeout) {
 }
 
 void register_group(py::module_& module) {
-    py::class_<c10d::Work, WorkPointer>(module, "DistributedWork", "A collective operation under way.")
+    py::class_<c10d::Work, WorkPointer>(module, "DistributedWork", "A collective operation under way.",
+                                        py::module_local())
         .def("wait", &wait_for, py::arg("timeout") = py::none())
         .def("is_completed", &c10d::Work::isCompleted);
     py::class_<Group>(module, "GlooGroup", "Processes that compute together.")

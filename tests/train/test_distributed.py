@@ -17,6 +17,7 @@ from libtorch_ffi.errors import LibtorchFFIError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
 SIZE = 4
 LIMIT = 120
@@ -235,6 +236,15 @@ def _refused_in_a_group() -> None:
         dist.scatter(lt.ones(1))
     with pytest.raises(ValueError, match="a positive number of seconds"):
         dist.barrier(async_op=True).wait(timedelta(seconds=-1))  # type: ignore[union-attr]
+
+
+def test_torch_has_stores_of_its_own_in_the_same_process(torch: ModuleType) -> None:
+    """Both register c10d's classes; torch's are made by torch, and ours by us."""
+    ours = dist.TCPStore("127.0.0.1", 0, 1, is_master=True)
+    theirs = torch.distributed.TCPStore("127.0.0.1", ours.port, 1, is_master=False)
+    theirs.set("key", "value")
+    assert ours.get("key") == b"value"
+    assert type(theirs).__module__.startswith("torch.")
 
 
 def test_bad_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
