@@ -9,21 +9,19 @@ program runs. An archive holds a program, which can call any operator of libtorc
 from __future__ import annotations
 
 import os
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 from libtorch_ffi._aten import one
 from libtorch_ffi._binding import core
+from libtorch_ffi._script_files import called, content_of, judge
 from libtorch_ffi.errors import ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import BinaryIO, TypeAlias
 
     from libtorch_ffi._C import Tensor
+    from libtorch_ffi._script_files import Source
     from libtorch_ffi.types import Device
-
-    Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
 
 __all__ = [
     "CompilationUnit",
@@ -348,15 +346,15 @@ def load(f: Source, map_location: Device | None = None, _extra_files: dict[str, 
     """
     extra = {} if _extra_files is None else _extra_files
     where = None if map_location is None else core.device(map_location)
-    content = _content(f)
-    _judge(content)
+    content = content_of(f)
+    judge(content)
     try:
         if isinstance(content, str):
             module, found = core.load_script_file(content, where, list(extra))
         else:
             module, found = core.load_script_buffer(content, where, list(extra))
     except RuntimeError as error:
-        raise ProgramError(f"{_called(content)} is no module of TorchScript that libtorch can load: {error}") from None
+        raise ProgramError(f"{called(content)} is no module of TorchScript that libtorch can load: {error}") from None
     extra.update(found)
     return ScriptModule._over(module)
 
@@ -452,56 +450,3 @@ def _walk(module: ScriptModule, path: str, seen: set[int]) -> Iterator[tuple[str
     yield path, module
     for name, child in module.named_children():
         yield from _walk(child, f"{path}.{name}" if path else name, seen)
-
-
-def _content(f: Source) -> str | bytes | memoryview:
-    """Return a path, or the bytes of what can be read."""
-    if isinstance(f, (str, os.PathLike)):
-        path = os.fspath(f)
-        if not os.path.isfile(path):  # noqa: PTH113 - pathlib would make the start longer
-            raise FileNotFoundError(f"there is no file {path} to load a program from")
-        return path
-    return f if isinstance(f, bytes) else f.read()
-
-
-def _called(content: str | bytes | memoryview) -> str:
-    return content if isinstance(content, str) else f"The archive of {len(content)} bytes"
-
-
-def _judge(content: str | bytes | memoryview) -> None:
-    """Refuse what is another format, by its own name."""
-    import io
-
-    source = content if isinstance(content, str) else io.BytesIO(content)
-    if _head(content)[4:8] == b"PTMF":
-        raise ProgramError(
-            f"{_called(content)} is a flatbuffer of the mobile interpreter, which is not libtorch's. Save the module "
-            "with torch.jit.save()."
-        )
-    try:
-        with zipfile.ZipFile(source) as archive:
-            names = {name.partition("/")[2] for name in archive.namelist()}
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
-        raise ProgramError(
-            f"{_called(content)} is no archive of TorchScript ({error}): that is a zip file. Nothing was loaded."
-        ) from None
-    _judge_members(content, names)
-
-
-def _judge_members(content: str | bytes | memoryview, names: set[str]) -> None:
-    if "bytecode.pkl" in names:
-        raise ProgramError(
-            f"{_called(content)} is for the mobile interpreter (it holds bytecode.pkl), which is not libtorch's. Save "
-            "the module with torch.jit.save()."
-        )
-    if "archive_format" in names or any(name.endswith("serialized_exported_program.json") for name in names):
-        raise ProgramError(f"{_called(content)} is a program of torch.export: libtorch_ffi.export.load() reads it.")
-    if "data.pkl" in names and "constants.pkl" not in names:
-        raise ProgramError(f"{_called(content)} holds tensors and no program: libtorch_ffi.load() reads it.")
-
-
-def _head(content: str | bytes | memoryview) -> bytes:
-    if not isinstance(content, str):
-        return bytes(content[:8])
-    with open(content, "rb") as file:  # noqa: PTH123 - likewise
-        return file.read(8)
