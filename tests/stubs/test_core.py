@@ -34,6 +34,12 @@ UNSAID = {
 UNSAID_OF = {"FunctionCtx": {"_forward_cls", "dirty_tensors", "non_differentiable", "to_save"}}
 """Attributes that are there for `libtorch_ffi.autograd.function` alone, by class."""
 
+OF_SOME_BUILDS = {
+    "NativePackage",  # its header is in the libtorch since 2.6
+    *("TCPStoreCore", "GlooGroup", "DistributedWork"),  # Gloo is in the libtorch, or is not
+}
+"""Classes that a libtorch may not have; the modules that use them ask first."""
+
 
 def declared(statements: list[ast.stmt]) -> set[str]:
     names = {one.name for one in statements if isinstance(one, ast.FunctionDef | ast.ClassDef)}
@@ -48,7 +54,7 @@ def test_every_name_of_the_core_is_declared() -> None:
 
 def test_every_declared_name_is_there() -> None:
     aliases = {name for name in declared(TREE.body) if name.startswith("_")}
-    assert declared(TREE.body) - aliases - set(dir(core)) == set()
+    assert declared(TREE.body) - aliases - OF_SOME_BUILDS - set(dir(core)) == set()
 
 
 def test_declared_constants_are_of_the_declared_type() -> None:
@@ -61,6 +67,8 @@ def test_declared_constants_are_of_the_declared_type() -> None:
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_attributes_of_classes(name: str) -> None:
     """What the core defines on a class is in the stub, and the other way round."""
+    if name in OF_SOME_BUILDS and not hasattr(core, name):
+        pytest.skip(f"this libtorch has no {name}")
     written = declared(CLASSES[name].body)
     attributes = vars(getattr(core, name))
     compiled = {
