@@ -51,8 +51,9 @@ def test_the_result_imports_with_an_empty_environment(built: Built) -> None:
         f"import sys; sys.path[:0] = {packages!r}; import libtorch_ffi as lt; "
         "print(lt.__file__, (lt.ones([6, 7]) * 1.0).sum().item())"
     )
+    # Without -B root would write bytecode into the store, and what is there would not be what was built.
     answer = subprocess.run(
-        [sys.executable, "-I", "-c", code], env={}, cwd="/", capture_output=True, text=True, check=False
+        [sys.executable, "-IB", "-c", code], env={}, cwd="/", capture_output=True, text=True, check=False
     )
     assert answer.stdout.split() == [str(site / "libtorch_ffi/__init__.py"), "42.0"], answer.stderr
 
