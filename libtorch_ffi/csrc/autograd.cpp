@@ -6,6 +6,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "node.h"
+#include "releases.h"
 #include "tensor.h"
 #include "values.h"
 
@@ -68,7 +69,7 @@ void backward(const pybind11::sequence& tensors, const pybind11::sequence& gradi
     check_seeds(roots, seeds);
     {
         const WithoutGil released;
-        torch::autograd::backward(roots, seeds, retain_graph, create_graph, targets);
+        torch::autograd::backward(roots, seeds, as_optional(retain_graph), create_graph, targets);
     }
     check_status(may_return() ? 0 : -1);
 }
@@ -83,7 +84,8 @@ pybind11::tuple grad(const pybind11::sequence& outputs, const pybind11::sequence
     variable_list results;
     {
         const WithoutGil released;
-        results = torch::autograd::grad(roots, targets, seeds, retain_graph, create_graph, /*allow_unused=*/true);
+        results = torch::autograd::grad(roots, targets, seeds, as_optional(retain_graph), create_graph,
+                                        /*allow_unused=*/true);
     }
     check_status(may_return() ? 0 : -1);
     pybind11::tuple answer(results.size());

@@ -6,6 +6,7 @@
 
 #include "convert.h"
 #include "interchange.h"
+#include "releases.h"
 #include "tensor.h"
 #include "values.h"
 
@@ -424,8 +425,10 @@ PyObject* tensor_tolist(PyObject* self, PyObject*) {
         switch (tensor.scalar_type()) {
             case at::kBool:
                 return nested_as<bool>(tensor);
+#if LTF_SINCE(3)
             case at::kUInt64:
                 return nested_as<uint64_t>(tensor);
+#endif
             default:
                 break;
         }

@@ -9,8 +9,11 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
+#include <functional>
 #include <string>
+#include <type_traits>
 
+#include "releases.h"
 #include "values.h"
 
 namespace ltf {
@@ -18,40 +21,51 @@ namespace {
 
 using at::Context;
 
-/// A switch of libtorch's context.
+/// A switch of libtorch's context; one that this release lacks has no functions.
 struct Switch {
     const char* name;
-    bool (*get)();
-    void (*set)(bool);
+    std::function<bool()> get;
+    std::function<void(bool)> set;
 };
 
-template <bool (Context::*Get)() const, void (Context::*Set)(bool)>
-constexpr Switch switch_of(const char* name) {
-    return {name, [] { return (at::globalContext().*Get)(); }, [](bool value) { (at::globalContext().*Set)(value); }};
+template <class Get, class Set>
+Switch switch_if(const char* name, Get get, Set set) {
+    if constexpr (std::is_invocable_v<Get, Context&> && std::is_invocable_v<Set, Context&, bool>) {
+        return {name, [get] { return get(at::globalContext()); },
+                [set](bool value) { set(at::globalContext(), value); }};
+    } else {
+        return {name, nullptr, nullptr};
+    }
 }
 
+#define LTF_SWITCH(name, getter, setter)                                                    \
+    switch_if(                                                                              \
+        name, [](auto& context) -> decltype(context.getter()) { return context.getter(); }, \
+        [](auto& context, bool value) -> decltype(context.setter(value)) { context.setter(value); })
+
 const Switch kSwitches[] = {
-    switch_of<&Context::userEnabledCuDNN, &Context::setUserEnabledCuDNN>("cudnn.enabled"),
-    switch_of<&Context::benchmarkCuDNN, &Context::setBenchmarkCuDNN>("cudnn.benchmark"),
-    switch_of<&Context::deterministicCuDNN, &Context::setDeterministicCuDNN>("cudnn.deterministic"),
-    {"cudnn.allow_tf32", [] { return at::globalContext().allowTF32CuDNN(); },
-     [](bool value) { at::globalContext().setAllowTF32CuDNN(value); }},
-    switch_of<&Context::allowTF32CuBLAS, &Context::setAllowTF32CuBLAS>("cuda.matmul.allow_tf32"),
-    switch_of<&Context::userEnabledMkldnn, &Context::setUserEnabledMkldnn>("mkldnn.enabled"),
-    switch_of<&Context::deterministicMkldnn, &Context::setDeterministicMkldnn>("mkldnn.deterministic"),
-    switch_of<&Context::userEnabledNNPACK, &Context::setUserEnabledNNPACK>("nnpack.enabled"),
-    switch_of<&Context::userEnabledFlashSDP, &Context::setSDPUseFlash>("cuda.flash_sdp"),
-    switch_of<&Context::userEnabledMemEfficientSDP, &Context::setSDPUseMemEfficient>("cuda.mem_efficient_sdp"),
-    switch_of<&Context::userEnabledMathSDP, &Context::setSDPUseMath>("cuda.math_sdp"),
-    switch_of<&Context::userEnabledCuDNNSDP, &Context::setSDPUseCuDNN>("cuda.cudnn_sdp"),
-    switch_of<&Context::allowFP16ReductionCPU, &Context::setAllowFP16ReductionCPU>("cpu.allow_fp16_reduction"),
-    switch_of<&Context::deterministicFillUninitializedMemory, &Context::setDeterministicFillUninitializedMemory>(
-        "deterministic.fill_uninitialized_memory"),
+    LTF_SWITCH("cudnn.enabled", userEnabledCuDNN, setUserEnabledCuDNN),
+    LTF_SWITCH("cudnn.benchmark", benchmarkCuDNN, setBenchmarkCuDNN),
+    LTF_SWITCH("cudnn.deterministic", deterministicCuDNN, setDeterministicCuDNN),
+    LTF_SWITCH("cudnn.allow_tf32", allowTF32CuDNN, setAllowTF32CuDNN),
+    LTF_SWITCH("cuda.matmul.allow_tf32", allowTF32CuBLAS, setAllowTF32CuBLAS),
+    LTF_SWITCH("mkldnn.enabled", userEnabledMkldnn, setUserEnabledMkldnn),
+    LTF_SWITCH("mkldnn.deterministic", deterministicMkldnn, setDeterministicMkldnn),
+    LTF_SWITCH("nnpack.enabled", userEnabledNNPACK, setUserEnabledNNPACK),
+    LTF_SWITCH("cuda.flash_sdp", userEnabledFlashSDP, setSDPUseFlash),
+    LTF_SWITCH("cuda.mem_efficient_sdp", userEnabledMemEfficientSDP, setSDPUseMemEfficient),
+    LTF_SWITCH("cuda.math_sdp", userEnabledMathSDP, setSDPUseMath),
+    LTF_SWITCH("cuda.cudnn_sdp", userEnabledCuDNNSDP, setSDPUseCuDNN),
+    LTF_SWITCH("cpu.allow_fp16_reduction", allowFP16ReductionCPU, setAllowFP16ReductionCPU),
+    LTF_SWITCH("deterministic.fill_uninitialized_memory", deterministicFillUninitializedMemory,
+               setDeterministicFillUninitializedMemory),
 };
+
+#undef LTF_SWITCH
 
 const Switch& find_switch(const std::string& name) {
     for (const Switch& entry : kSwitches) {
-        if (name == entry.name) {
+        if (name == entry.name && entry.get != nullptr) {
             return entry;
         }
     }
@@ -102,6 +116,37 @@ void set_matmul_precision(const std::string& precision) {
 
 // Autocast
 
+namespace autocast {
+using namespace at::autocast;
+
+#if !LTF_SINCE(4)
+// Before 2.4 each kind of device has functions of its own; these are the two that a wheel or a zip is made for.
+bool is_autocast_available(at::DeviceType device) { return device == at::kCPU || device == at::kCUDA; }
+
+bool of_cpu(at::DeviceType device) {
+    if (!is_autocast_available(device)) {
+        raise(PyExc_RuntimeError, "libtorch %s has no autocast for %s", TORCH_VERSION,
+              c10::DeviceTypeName(device, true).c_str());
+    }
+    return device == at::kCPU;
+}
+
+bool is_autocast_enabled(at::DeviceType device) { return of_cpu(device) ? is_cpu_enabled() : is_enabled(); }
+
+void set_autocast_enabled(at::DeviceType device, bool enabled) {
+    of_cpu(device) ? set_cpu_enabled(enabled) : set_enabled(enabled);
+}
+
+at::ScalarType get_autocast_dtype(at::DeviceType device) {
+    return of_cpu(device) ? get_autocast_cpu_dtype() : get_autocast_gpu_dtype();
+}
+
+void set_autocast_dtype(at::DeviceType device, at::ScalarType dtype) {
+    of_cpu(device) ? set_autocast_cpu_dtype(dtype) : set_autocast_gpu_dtype(dtype);
+}
+#endif
+}  // namespace autocast
+
 at::DeviceType autocast_type(const pybind11::handle& object) {
     at::Device device(at::kCPU);
     if (PyUnicode_Check(object.ptr()) == 0 || !read_device(object.ptr(), device)) {
@@ -112,7 +157,7 @@ at::DeviceType autocast_type(const pybind11::handle& object) {
 }
 
 pybind11::object autocast_dtype(const pybind11::handle& device) {
-    return pybind11::reinterpret_steal<pybind11::object>(wrap(at::autocast::get_autocast_dtype(autocast_type(device))));
+    return pybind11::reinterpret_steal<pybind11::object>(wrap(autocast::get_autocast_dtype(autocast_type(device))));
 }
 
 void set_autocast_dtype(const pybind11::handle& device, const pybind11::handle& object) {
@@ -120,7 +165,7 @@ void set_autocast_dtype(const pybind11::handle& device, const pybind11::handle& 
     if (!read_dtype(object.ptr(), dtype)) {
         raise(PyExc_TypeError, "a dtype was expected, not %s", Py_TYPE(object.ptr())->tp_name);
     }
-    at::autocast::set_autocast_dtype(autocast_type(device), dtype);
+    autocast::set_autocast_dtype(autocast_type(device), dtype);
 }
 
 void register_threads(pybind11::module_& module) {
@@ -173,30 +218,26 @@ void register_autocast(pybind11::module_& module) {
     namespace py = pybind11;
     module.def(
         "is_autocast_available",
-        [](const py::object& device) { return at::autocast::is_autocast_available(autocast_type(device)); },
+        [](const py::object& device) { return autocast::is_autocast_available(autocast_type(device)); },
         py::arg("device_type"), "Whether a kind of device has lower precisions.");
     module.def(
         "is_autocast_enabled",
         [](const py::object& device) {
-            return at::autocast::is_autocast_enabled(device.is_none() ? at::kCUDA : autocast_type(device));
+            return autocast::is_autocast_enabled(device.is_none() ? at::kCUDA : autocast_type(device));
         },
         py::arg("device_type") = py::none(), "Whether this thread computes in lower precision on a kind of device.");
     module.def(
         "set_autocast_enabled",
-        [](const py::object& device, bool enabled) {
-            at::autocast::set_autocast_enabled(autocast_type(device), enabled);
-        },
+        [](const py::object& device, bool enabled) { autocast::set_autocast_enabled(autocast_type(device), enabled); },
         py::arg("device_type"), py::arg("enabled"), "Sets that.");
     module.def("get_autocast_dtype", &autocast_dtype, py::arg("device_type"),
                "The lower precision of a kind of device.");
     module.def("set_autocast_dtype", &set_autocast_dtype, py::arg("device_type"), py::arg("dtype"), "Sets it.");
-    module.def("is_autocast_cache_enabled", &at::autocast::is_autocast_cache_enabled,
-               "Whether casts of weights are kept.");
-    module.def("set_autocast_cache_enabled", &at::autocast::set_autocast_cache_enabled, py::arg("enabled"),
-               "Sets that.");
-    module.def("autocast_increment_nesting", &at::autocast::increment_nesting, "Enters a context of autocast.");
-    module.def("autocast_decrement_nesting", &at::autocast::decrement_nesting, "Leaves one.");
-    module.def("clear_autocast_cache", &at::autocast::clear_cache, "Drops the casts of weights that were kept.");
+    module.def("is_autocast_cache_enabled", &autocast::is_autocast_cache_enabled, "Whether casts of weights are kept.");
+    module.def("set_autocast_cache_enabled", &autocast::set_autocast_cache_enabled, py::arg("enabled"), "Sets that.");
+    module.def("autocast_increment_nesting", &autocast::increment_nesting, "Enters a context of autocast.");
+    module.def("autocast_decrement_nesting", &autocast::decrement_nesting, "Leaves one.");
+    module.def("clear_autocast_cache", &autocast::clear_cache, "Drops the casts of weights that were kept.");
 }
 
 }  // namespace

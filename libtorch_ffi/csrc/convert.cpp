@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "random.h"
+#include "releases.h"
 #include "script_object.h"
 #include "tensor.h"
 #include "values.h"
@@ -40,12 +41,14 @@ at::Scalar integer_scalar(PyObject* object) {
     if (overflow == 0) {
         return at::Scalar(static_cast<int64_t>(value));
     }
+#if LTF_SINCE(3)
     const unsigned long long wide = overflow > 0 ? PyLong_AsUnsignedLongLong(object) : 0;
-    if (overflow < 0 || PyErr_Occurred() != nullptr) {
-        PyErr_Clear();
-        raise(PyExc_OverflowError, "int too big to convert: %R fits neither int64 nor uint64", object);
+    if (overflow > 0 && PyErr_Occurred() == nullptr) {
+        return at::Scalar(static_cast<uint64_t>(wide));
     }
-    return at::Scalar(static_cast<uint64_t>(wide));
+    PyErr_Clear();
+#endif
+    raise(PyExc_OverflowError, "int too big to convert: %R fits neither int64 nor uint64", object);
 }
 
 std::string checked_string(PyObject* object) {
@@ -429,7 +432,9 @@ Converter converter(Parameter& parameter, bool dimname) {
         case c10::TypeKind::ComplexType:
             return convert_complex;
         case c10::TypeKind::BoolType:
+#if LTF_SINCE(1)
         case c10::TypeKind::SymBoolType:
+#endif
             return convert_bool;
         case c10::TypeKind::StringType:
             return dimname ? convert_dimname : convert_string;

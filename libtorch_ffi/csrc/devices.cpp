@@ -5,7 +5,6 @@
 
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
-#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/Event.h>
 #include <c10/core/Stream.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
@@ -16,11 +15,13 @@
 #include <string>
 #include <utility>
 
+#include "releases.h"
 #include "values.h"
 
 // Before 2.9 the statistics of a device's memory are functions of libtorch_cuda alone.
-#if TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 9
+#if LTF_SINCE(9)
 #define LTF_DEVICE_ALLOCATOR 1
+#include <c10/core/CachingDeviceAllocator.h>
 #else
 #define LTF_DEVICE_ALLOCATOR 0
 #endif
@@ -95,7 +96,7 @@ void synchronize_device(const py::handle& object) {
 c10::Stream new_stream(const py::handle& object, int priority) {
     const at::Device device = device_argument(object);
     const VirtualGuardImpl guard = backend(device.type());
-    return guard.getNewStream(indexed(guard, device), priority);
+    return releases::new_stream(releases::Rank<1>(), guard, indexed(guard, device), priority);
 }
 
 c10::Stream current_stream(const py::handle& object) {
@@ -126,9 +127,13 @@ std::unique_ptr<c10::Event> new_event(const std::string& type, bool enable_timin
     return std::make_unique<c10::Event>(kind, flag);
 }
 
+double elapsed_time(const c10::Event& start, const c10::Event& end) {
+    return releases::elapsed_time(releases::Rank<1>(), start, end);
+}
+
 void synchronize_event(const c10::Event& event) {
     const WithoutGil released;
-    event.synchronize();
+    releases::synchronize(releases::Rank<1>(), event);
 }
 
 // Memory
@@ -238,7 +243,7 @@ void register_streams(py::module_& module) {
             "block", [](const c10::Event& self, const c10::Stream& stream) { self.block(stream); }, py::arg("stream"),
             "Lets a stream wait for the mark.")
         .def("query", &c10::Event::query, "Whether the work before the mark is done.")
-        .def("elapsed_time", &c10::Event::elapsedTime, py::arg("end"), "Milliseconds from this mark to another.")
+        .def("elapsed_time", &elapsed_time, py::arg("end"), "Milliseconds from this mark to another.")
         .def("synchronize", &synchronize_event, "Waits until the work before the mark is done.");
     module.def("current_stream", &current_stream, py::arg("device"), "The stream that operators of this thread use.");
     module.def("default_stream", &default_stream, py::arg("device"), "The stream that a device begins with.");

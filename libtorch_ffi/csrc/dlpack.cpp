@@ -13,6 +13,7 @@
 #include <limits>
 #include <memory>
 
+#include "releases.h"
 #include "tensor.h"
 #include "values.h"
 
@@ -79,9 +80,11 @@ struct Versioned {
 /// Every dtype that DLPack has a name for. The codes from 10 on are 8-bit floating point formats.
 constexpr std::pair<at::ScalarType, ElementType> kTypes[] = {
     {at::kByte, {kUInt, 8, 1}},
+#if LTF_SINCE(3)
     {at::kUInt16, {kUInt, 16, 1}},
     {at::kUInt32, {kUInt, 32, 1}},
     {at::kUInt64, {kUInt, 64, 1}},
+#endif
     {at::kChar, {kInt, 8, 1}},
     {at::kShort, {kInt, 16, 1}},
     {at::kInt, {kInt, 32, 1}},
@@ -94,10 +97,12 @@ constexpr std::pair<at::ScalarType, ElementType> kTypes[] = {
     {at::kComplexFloat, {kComplex, 64, 1}},
     {at::kComplexDouble, {kComplex, 128, 1}},
     {at::kBool, {kBool, 8, 1}},
+#if LTF_SINCE(2)
     {at::kFloat8_e4m3fn, {10, 8, 1}},
     {at::kFloat8_e4m3fnuz, {11, 8, 1}},
     {at::kFloat8_e5m2, {12, 8, 1}},
     {at::kFloat8_e5m2fnuz, {13, 8, 1}},
+#endif
 };
 
 ElementType element_type(at::ScalarType dtype) {

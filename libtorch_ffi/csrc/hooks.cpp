@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "releases.h"
 #include "tensor.h"
 
 namespace ltf {
@@ -95,6 +96,7 @@ struct TensorHooks {
     }
 };
 
+#if LTF_SINCE(1)
 /// The hooks of a leaf that run when its gradient was added to. They get the object that they were registered on, while
 /// it lives, so that it can be found in a dict.
 struct AccumulateHooks final : torch::autograd::PostAccumulateGradHook {
@@ -120,6 +122,34 @@ struct AccumulateHooks final : torch::autograd::PostAccumulateGradHook {
     Held table;
     Held tensor_reference;
 };
+
+Ref accumulate_table(const at::Tensor& tensor, PyObject* object, PyObject* make_table) {
+    auto& slot = torch::autograd::impl::materialize_autograd_meta(tensor)->post_acc_grad_hooks_;
+    auto* hooks = dynamic_cast<AccumulateHooks*>(slot.get());
+    if (hooks == nullptr) {
+        auto fresh = std::make_unique<AccumulateHooks>(object, new_table(make_table).get());
+        hooks = fresh.get();
+        torch::autograd::impl::set_post_acc_grad_hooks(tensor, std::move(fresh));
+    }
+    return Ref::borrow(hooks->table.get());
+}
+
+int visit_accumulate_table(const torch::autograd::AutogradMeta& meta, visitproc visit, void* arg) {
+    if (const auto* hooks = dynamic_cast<const AccumulateHooks*>(meta.post_acc_grad_hooks_.get()); hooks != nullptr) {
+        Py_VISIT(hooks->table.get());
+    }
+    return 0;
+}
+#else
+Ref accumulate_table(const at::Tensor&, PyObject*, PyObject*) {
+    raise(PyExc_NotImplementedError,
+          "libtorch %s has no hooks that run after a gradient was added to: build against libtorch 2.1 or later "
+          "(LIBTORCH_VERSION)",
+          TORCH_VERSION);
+}
+
+int visit_accumulate_table(const torch::autograd::AutogradMeta&, visitproc, void*) { return 0; }
+#endif
 
 /// The hooks before a node: each may replace the gradients that the node gets.
 struct NodePreHooks final : torch::autograd::FunctionPreHook {
@@ -225,15 +255,9 @@ pybind11::object accumulate_hooks(const pybind11::handle& object, const pybind11
     if (tensor.grad_fn() != nullptr) {
         raise(PyExc_RuntimeError, "post accumulate grad hooks cannot be registered on non-leaf tensors");
     }
-    auto& slot = torch::autograd::impl::materialize_autograd_meta(tensor)->post_acc_grad_hooks_;
-    auto* hooks = dynamic_cast<AccumulateHooks*>(slot.get());
-    if (hooks == nullptr) {
-        auto fresh = std::make_unique<AccumulateHooks>(object.ptr(), new_table(make_table.ptr()).get());
-        hooks = fresh.get();
-        torch::autograd::impl::set_post_acc_grad_hooks(tensor, std::move(fresh));
-    }
+    Ref table = accumulate_table(tensor, object.ptr(), make_table.ptr());
     track(object.ptr());
-    return pybind11::reinterpret_borrow<pybind11::object>(hooks->table.get());
+    return pybind11::reinterpret_steal<pybind11::object>(table.release());
 }
 
 }  // namespace
@@ -282,10 +306,7 @@ int visit_hooks(const torch::autograd::AutogradMeta& meta, visitproc visit, void
             Py_VISIT(hooks->table->get());
         }
     }
-    if (const auto* hooks = dynamic_cast<const AccumulateHooks*>(meta.post_acc_grad_hooks_.get()); hooks != nullptr) {
-        Py_VISIT(hooks->table.get());
-    }
-    return 0;
+    return visit_accumulate_table(meta, visit, arg);
 }
 
 void register_hooks(pybind11::module_& module) {

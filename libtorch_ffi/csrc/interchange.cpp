@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include "releases.h"
 #include "tensor.h"
 
 namespace ltf {
@@ -17,11 +18,11 @@ at::ScalarType integer_dtype(bool is_signed, Py_ssize_t bytes) {
         case 1:
             return is_signed ? at::kChar : at::kByte;
         case 2:
-            return is_signed ? at::kShort : at::kUInt16;
+            return is_signed ? at::kShort : unsigned16;
         case 4:
-            return is_signed ? at::kInt : at::kUInt32;
+            return is_signed ? at::kInt : unsigned32;
         default:
-            return is_signed ? at::kLong : at::kUInt64;
+            return is_signed ? at::kLong : unsigned64;
     }
 }
 
@@ -36,7 +37,8 @@ at::ScalarType dtype_of_format(const char* text, Py_ssize_t bytes) {
         if (format.size() == 1 && std::string_view("bhilqn").find(format[0]) != std::string_view::npos) {
             return integer_dtype(true, bytes);
         }
-        if (format.size() == 1 && std::string_view("BHILQN").find(format[0]) != std::string_view::npos) {
+        const bool is_unsigned = format.size() == 1 && std::string_view("BHILQN").find(format[0]) != format.npos;
+        if (is_unsigned && integer_dtype(false, bytes) != at::ScalarType::Undefined) {
             return integer_dtype(false, bytes);
         }
         const std::pair<std::string_view, at::ScalarType> others[] = {
@@ -157,9 +159,9 @@ const char* format_of(at::ScalarType dtype) {
         {at::kDouble, "d"},
         {at::kComplexFloat, "Zf"},
         {at::kComplexDouble, "Zd"},
-        {at::kUInt16, "H"},
-        {at::kUInt32, "I"},
-        {at::kUInt64, wide ? "L" : "Q"},
+        {unsigned16, "H"},
+        {unsigned32, "I"},
+        {unsigned64, wide ? "L" : "Q"},
     };
     for (const auto& [known, format] : formats) {
         if (known == dtype) {

@@ -14,6 +14,7 @@
 #include <csignal>
 
 #include "convert.h"
+#include "releases.h"
 
 namespace ltf {
 namespace {
@@ -111,7 +112,7 @@ torch::Library::Kind kind_of(const std::string& kind) {
 }
 
 Registrations new_registrations(const std::string& name_space, const std::string& kind) {
-    return {new torch::Library(kind_of(kind), name_space, std::nullopt, "Python", 0)};
+    return {new torch::Library(kind_of(kind), name_space, Optional<at::DispatchKey>(), "Python", 0)};
 }
 
 void define(const Registrations& self, const std::string& schema) { self.library->def(schema.c_str()); }

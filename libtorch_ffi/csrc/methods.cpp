@@ -5,6 +5,7 @@
 #include "convert.h"
 #include "fastcall.h"
 #include "kernel_scope.h"
+#include "releases.h"
 #include "tensor.h"
 #include "values.h"
 
@@ -22,9 +23,13 @@ PyObject* dim(const at::Tensor& self) { return PyLong_FromLongLong(self.dim()); 
 PyObject* numel(const at::Tensor& self) { return PyLong_FromLongLong(self.numel()); }
 PyObject* element_size(const at::Tensor& self) { return PyLong_FromLongLong(self.element_size()); }
 PyObject* storage_offset(const at::Tensor& self) { return PyLong_FromLongLong(self.storage_offset()); }
-PyObject* data_ptr(const at::Tensor& self) { return PyLong_FromVoidPtr(self.mutable_data_ptr()); }
+PyObject* data_ptr(const at::Tensor& self) { return PyLong_FromVoidPtr(self.data_ptr()); }
 PyObject* const_data_ptr(const at::Tensor& self) {
+#if LTF_SINCE(1)
     return PyLong_FromVoidPtr(const_cast<void*>(self.const_data_ptr()));
+#else
+    return data_ptr(self);
+#endif
 }
 PyObject* is_view(const at::Tensor& self) { return boolean(self.is_view()); }
 // Asked of the tensor itself: as operators they would be asked of what a fallback made of it.
@@ -150,8 +155,9 @@ PyObject* convert(PyObject* self, const Request& request) {
     at::Tensor result;
     {
         const KernelScope scope(facts, Work::bounded);
-        const at::TensorOptions options = at::TensorOptions().dtype(request.dtype).device(request.device);
-        result = tensor.to(options, request.non_blocking, request.copies, request.format);
+        const at::TensorOptions options =
+            at::TensorOptions().dtype(as_optional(request.dtype)).device(as_optional(request.device));
+        result = tensor.to(options, request.non_blocking, request.copies, as_optional(request.format));
     }
     return wrap_or_same(self, std::move(result));
 }

@@ -8,11 +8,14 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "convert.h"
+#include "releases.h"
 #include "tensor.h"
 #include "values.h"
 
@@ -215,12 +218,15 @@ void read_list(const char* name, PyObject* value, List& field) {
 void read(const char* name, PyObject* value, std::deque<at::Tensor>& field) { read_list(name, value, field); }
 void read(const char* name, PyObject* value, std::vector<at::Tensor>& field) { read_list(name, value, field); }
 
-template <class Value>
-void read(const char* name, PyObject* value, std::optional<Value>& field) {
+/// libtorch's optional: what resets and holds a value.
+template <class Maybe, class Value = typename Maybe::value_type>
+auto read(const char* name, PyObject* value, Maybe& field) -> decltype(field.has_value(), void()) {
     if (value == Py_None) {
         field.reset();
     } else {
-        read(name, value, field.emplace());
+        Value found{};
+        read(name, value, found);
+        field = std::move(found);
     }
 }
 
@@ -253,7 +259,7 @@ object written_list(const List& value) {
 }
 
 object written(const std::deque<at::Tensor>& value) { return written_list(value); }
-object written(const std::optional<std::vector<at::Tensor>>& value) {
+object written(const Optional<std::vector<at::Tensor>>& value) {
     return value ? written_list(*value) : pybind11::none();
 }
 
@@ -453,12 +459,26 @@ void fit_state(const optim::LBFGSOptions& options, optim::LBFGSParamState* state
     }
 }
 
+using Key = std::decay_t<decltype(std::declval<optim::Optimizer&>().state())>::key_type;
+
+/// What an optimizer knows a parameter by: its address, until 2.1 written out.
+template <class Known = Key>
+Known key(const at::Tensor& parameter) {
+    if constexpr (std::is_same_v<Known, std::string>) {
+        std::ostringstream text;
+        text << parameter.unsafeGetTensorImpl();
+        return text.str();
+    } else {
+        return parameter.unsafeGetTensorImpl();
+    }
+}
+
 template <class Kind, class Options, class State>
 class StepperOf final : public Stepper {
   public:
     object state(const at::Tensor& parameter) override {
         const Turn turn(busy_);
-        const auto found = optimizer_.state().find(parameter.unsafeGetTensorImpl());
+        const auto found = optimizer_.state().find(key(parameter));
         if (found == optimizer_.state().end() || found->second == nullptr) {
             return pybind11::none();
         }
@@ -472,7 +492,7 @@ class StepperOf final : public Stepper {
         each(*state, FieldReader{fields});
         check_state(*state);
         const Turn turn(busy_);
-        optimizer_.state()[parameter.unsafeGetTensorImpl()] = std::move(state);
+        optimizer_.state()[key(parameter)] = std::move(state);
     }
 
   protected:
@@ -483,9 +503,8 @@ class StepperOf final : public Stepper {
     }
 
     void fit(const optim::OptimizerParamGroup& group) override {
-        const auto found = group.params().empty()
-                               ? optimizer_.state().end()
-                               : optimizer_.state().find(group.params().front().unsafeGetTensorImpl());
+        const auto found =
+            group.params().empty() ? optimizer_.state().end() : optimizer_.state().find(key(group.params().front()));
         fit_state(static_cast<const Options&>(group.options()),
                   found == optimizer_.state().end() ? nullptr : static_cast<State*>(found->second.get()));
     }

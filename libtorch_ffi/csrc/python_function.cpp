@@ -14,6 +14,7 @@
 #include <unordered_set>
 
 #include "function_context.h"
+#include "releases.h"
 #include "tensor.h"
 
 namespace ltf {
@@ -21,7 +22,7 @@ namespace {
 
 using torch::autograd::variable_list;
 using Tensors = std::unordered_set<at::TensorImpl*>;
-using Outputs = std::vector<std::optional<at::Tensor>>;
+using Outputs = std::vector<Optional<at::Tensor>>;
 
 std::string class_name(PyObject* function) {
     Ref name = Ref::steal(PyObject_GetAttrString(function, "__name__"));
@@ -260,22 +261,12 @@ variable_list FunctionCall::tangents(const variable_list& inputs, const variable
     });
 }
 
-/// libtorch's function, which got an argument more after 2.5: whether the outputs are views and nothing else.
-template <class Wrap, class... Args>
-Outputs call_wrap(Wrap wrap, const Args&... args) {
-    if constexpr (std::is_invocable_v<Wrap, const Args&..., bool>) {
-        return wrap(args..., false);
-    } else {
-        return wrap(args...);
-    }
-}
-
 /// The results of forward, tied to the graph. What is no tensor is left out.
 Outputs FunctionCall::wrap_outputs(PyObject* results) const {
     Outputs raw;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(results); ++i) {
         PyObject* item = PyTuple_GET_ITEM(results, i);
-        raw.push_back(is_tensor(item) ? std::optional<at::Tensor>(tensor_of(item)) : std::nullopt);
+        raw.push_back(is_tensor(item) ? Outputs::value_type(tensor_of(item)) : Outputs::value_type());
     }
     const Tensors non_differentiable = tensors_in(state().non_differentiable, "mark_non_differentiable");
     const Tensors dirty = tensors_in(state().dirty, "mark_dirty");
@@ -283,10 +274,10 @@ Outputs FunctionCall::wrap_outputs(PyObject* results) const {
     const torch::autograd::_jvp_fn_t jvp = [this](const variable_list& inputs, const variable_list& given) {
         return tangents(inputs, given);
     };
-    const torch::autograd::_view_as_self_fn_t view = [](const at::Tensor& tensor) { return tensor.view_as(tensor); };
-    return call_wrap(&torch::autograd::_wrap_outputs, inputs_, non_differentiable, dirty,
-                     at::ArrayRef<std::optional<at::Tensor>>(raw), node_, jvp, separate_setup_ ? saved : Tensors(),
-                     view);
+    const auto view = [](const at::Tensor& tensor) { return tensor.view_as(tensor); };
+    std::decay_t<decltype(node_)> attached;
+    return releases::wrap_outputs(releases::Rank<4>(), separate_setup_ ? saved : Tensors(), view, attached, inputs_,
+                                  non_differentiable, dirty, at::ArrayRef<Outputs::value_type>(raw), node_, jvp);
 }
 
 /// The outputs for the caller: the object that forward returned where it still stands for the output.

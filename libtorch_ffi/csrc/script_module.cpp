@@ -8,6 +8,7 @@
 #include <optional>
 #include <sstream>
 
+#include "releases.h"
 #include "script_function.h"
 #include "script_values.h"
 #include "values.h"
@@ -54,7 +55,7 @@ pybind11::tuple load_file(const std::string& path, const pybind11::object& devic
     std::optional<Module> module;
     {
         const WithoutGil released;
-        module = torch::jit::load(path, where, files, /*load_debug_files=*/true);
+        module = torch::jit::load(path, as_optional(where), files, /*load_debug_files=*/true);
     }
     return loaded(*module, files);
 }
@@ -70,7 +71,7 @@ pybind11::tuple load_buffer(const pybind11::buffer& buffer, const pybind11::obje
         const WithoutGil released;
         auto adapter =
             std::make_shared<caffe2::serialize::MemoryReadAdapter>(memory.ptr, memory.size * memory.itemsize);
-        module = torch::jit::load(std::move(adapter), where, files, /*load_debug_files=*/true);
+        module = torch::jit::load(std::move(adapter), as_optional(where), files, /*load_debug_files=*/true);
     }
     return loaded(*module, files);
 }

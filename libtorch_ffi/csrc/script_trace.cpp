@@ -8,6 +8,7 @@
 
 #include <unordered_set>
 
+#include "releases.h"
 #include "script_function.h"
 #include "script_values.h"
 
@@ -40,8 +41,8 @@ struct ScriptUnit {
 
 std::vector<std::string> compile_into(const ScriptUnit& self, const std::string& source) {
     std::vector<std::string> names;
-    for (const torch::jit::Function* function :
-         self.unit->define(std::nullopt, source + "\n", std::make_shared<SourceResolver>(), nullptr)) {
+    for (const torch::jit::Function* function : self.unit->define(Optional<c10::QualifiedName>(), source + "\n",
+                                                                  std::make_shared<SourceResolver>(), nullptr)) {
         names.push_back(function->name());
     }
     return names;
