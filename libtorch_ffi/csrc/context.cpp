@@ -211,7 +211,9 @@ void register_switches(pybind11::module_& module) {
                "Sets it: 'highest', 'high' or 'medium'.");
     module.def("show_config", &at::show_config, "How libtorch was built.");
     module.def("cxx_flags", &at::get_cxx_flags, "The compiler flags that libtorch was built with.");
+#if LTF_SINCE(1)
     module.def("get_cpu_capability", &at::get_cpu_capability, "The vector instructions that kernels use here.");
+#endif
 }
 
 void register_autocast(pybind11::module_& module) {

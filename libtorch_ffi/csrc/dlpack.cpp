@@ -214,7 +214,7 @@ std::unique_ptr<Handle<Managed>> make_handle(const at::Tensor& tensor, bool copi
     set_flags(managed, copied);
     managed.context = handle.get();
     managed.deleter = delete_handle<Managed>;
-    managed.array = {tensor.mutable_data_ptr(),
+    managed.array = {tensor.data_ptr(),
                      place_of(tensor),
                      static_cast<int32_t>(tensor.dim()),
                      element_type(tensor.scalar_type()),

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "devices.h"
+#include "releases.h"
 #include "tensor.h"
 #include "values.h"
 
@@ -77,7 +78,7 @@ at::Generator seed_everything(const pybind11::int_& seed) {
 at::Generator restored_generator(const pybind11::handle& device, const std::string& state) {
     at::Generator generator = new_generator(device);
     at::Tensor tensor = at::empty({static_cast<int64_t>(state.size())}, at::kByte);
-    std::copy(state.begin(), state.end(), static_cast<char*>(tensor.mutable_data_ptr()));
+    std::copy(state.begin(), state.end(), static_cast<char*>(tensor.data_ptr()));
     return set_state(generator, tensor);
 }
 
@@ -97,12 +98,14 @@ void register_random(pybind11::module_& module) {
         .def("get_state", &get_state, "Its state, a uint8 tensor.")
         .def("set_state", &set_state, py::arg("new_state"), "Goes back to a state that get_state gave.",
              py::return_value_policy::reference_internal)
+#if LTF_SINCE(1)
         .def(
             "get_offset", [](at::Generator& self) { return locked(self, [&] { return self.get_offset(); }); },
             "How far a counter-based generator has come.")
         .def(
             "set_offset", [](at::Generator& self, uint64_t offset) { locked(self, [&] { self.set_offset(offset); }); },
             py::arg("offset"), "Sets that.")
+#endif
         .def(
             "clone_state", [](at::Generator& self) { return self.clone(); }, "A generator with the same state.")
         .def("__reduce__",
@@ -110,7 +113,7 @@ void register_random(pybind11::module_& module) {
                  const at::Tensor state = get_state(self.cast<at::Generator&>());
                  return py::make_tuple(
                      py::module_::import("libtorch_ffi.random").attr("restored"),
-                     py::make_tuple(self.attr("device"), py::bytes(static_cast<const char*>(state.const_data_ptr()),
+                     py::make_tuple(self.attr("device"), py::bytes(static_cast<const char*>(state.data_ptr()),
                                                                    static_cast<size_t>(state.numel()))));
              })
         .def("__eq__", [](const at::Generator& self, const at::Generator& other) { return self == other; })
