@@ -129,11 +129,15 @@ def parse(text: str) -> Schema:
     return Schema(namespace, name, overload or "default", tuple(arguments), tuple(map(_return, _split(returns))))
 
 
-@cache
 def all_schemas() -> tuple[Schema, ...]:
-    """Every overload that the dispatcher has, by name."""
+    """Every overload that the dispatcher has at the moment, by name."""
+    return _schemas_of(tuple(sorted(core.operators())))
+
+
+@cache
+def _schemas_of(full_names: tuple[str, ...]) -> tuple[Schema, ...]:
     found = []
-    for full_name in sorted(core.operators()):
+    for full_name in full_names:
         namespace, _, name = full_name.partition("::")
         name, _, overload = name.partition(".")
         operator = getattr(getattr(getattr(lt.ops, namespace), name), overload or "default")
