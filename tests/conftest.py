@@ -1,6 +1,6 @@
-"""What all tests share: no socket leaves this machine, and one real libtorch for those that may.
+"""What all tests share: no socket leaves this machine, one real libtorch for those that may, and torch to compare with.
 
-A test that asks for `installed_libtorch` is marked `network` by that.
+A test that asks for `installed_libtorch` is marked `network` by that, one that asks for `torch` is marked `reference`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from libtorch_ffi.provision import Libtorch
 
@@ -28,6 +29,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _NETWORK_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.network)
+        if "torch" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.reference)
     if not config.getoption("--campaigns"):
         campaigns = [item for item in items if item.get_closest_marker("campaign")]
         items[:] = [item for item in items if item not in campaigns]
@@ -61,3 +64,13 @@ def installed_libtorch(libtorch_home: Path) -> Libtorch:
     from libtorch_ffi.provision import Settings, ensure
 
     return ensure(Settings(version="2.5.0", flavor="cpu", home=libtorch_home))
+
+
+@pytest.fixture(scope="session")
+def torch() -> ModuleType:
+    """Torch, on the libtorch that the extension was built against; without it, the test is skipped."""
+    import libtorch_ffi._binding
+
+    assert libtorch_ffi._binding.core is not None
+    module: ModuleType = pytest.importorskip("torch", reason="no torch on this libtorch", exc_type=ImportError)
+    return module
