@@ -54,8 +54,14 @@ def sentence_encoder(torch: ModuleType) -> Any:
         def forward(self, x, mask):  # noqa: ANN001, ANN202 - TorchScript would look types up
             parts = [y.unflatten(-1, (12, 32)).transpose(1, 2) for y in [self.query(x), self.key(x), self.value(x)]]
             mixed = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], mask)
-            x = self.attended(x + self.mixed(mixed.transpose(1, 2).flatten(2)))
-            return self.finished(x + self.narrow(functional.gelu(self.wide(x))))
+            mixed = self.mixed(mixed.transpose(1, 2).flatten(2))
+            if self.training:
+                mixed = functional.dropout(mixed, 0.1)
+            x = self.attended(x + mixed)
+            narrow = self.narrow(functional.gelu(self.wide(x)))
+            if self.training:
+                narrow = functional.dropout(narrow, 0.1)
+            return self.finished(x + narrow)
 
     class Encoder(nn.Module):  # type: ignore[name-defined,misc] # likewise
         def __init__(self) -> None:

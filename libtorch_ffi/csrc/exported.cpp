@@ -124,6 +124,16 @@ void Program::finish(std::vector<Operand> outputs) {
     }
 }
 
+std::shared_ptr<Program> Program::for_inference(const std::vector<c10::IValue>& state) const {
+    auto made = std::make_shared<Program>(*this);
+    for (auto& node : made->nodes_) {
+        if (auto faster = inference_node(node, state)) {
+            node = std::move(faster);
+        }
+    }
+    return made;
+}
+
 std::vector<c10::IValue> Program::run(std::vector<c10::IValue> inputs, const std::vector<c10::IValue>& state,
                                       bool differentiable) const {
     TORCH_CHECK(inputs.size() == inputs_.size(), "the graph takes ", inputs_.size(), " values, not ", inputs.size());

@@ -58,8 +58,12 @@ class Node {
 
     /// Needs no GIL.
     virtual void run(Frame& frame) const = 0;
+    /// The name of the operator that it calls, or null.
+    virtual const c10::OperatorName* called() const { return nullptr; }
     const std::string& label() const { return label_; }
     std::vector<Operand>& operands() { return operands_; }
+    const std::vector<Operand>& operands() const { return operands_; }
+    const std::vector<Target>& targets() const { return targets_; }
 
   protected:
     /// Puts the operands onto the frame's stack.
@@ -76,18 +80,20 @@ class Program {
   public:
     Program(size_t slots, std::vector<size_t> inputs) : slots_(slots), inputs_(std::move(inputs)) {}
 
-    void add(std::unique_ptr<Node> node) { nodes_.push_back(std::move(node)); }
+    void add(std::shared_ptr<Node> node) { nodes_.push_back(std::move(node)); }
     /// Says what the program returns; from then on it can run.
     void finish(std::vector<Operand> outputs);
     std::vector<c10::IValue> run(std::vector<c10::IValue> inputs, const std::vector<c10::IValue>& state,
                                  bool differentiable) const;
+    /// A program that does the same, in which `inference_node` has replaced what it can; the other nodes are shared.
+    std::shared_ptr<Program> for_inference(const std::vector<c10::IValue>& state) const;
     size_t input_count() const { return inputs_.size(); }
     size_t slot_count() const { return slots_; }
 
   private:
     size_t slots_;
     std::vector<size_t> inputs_;
-    std::vector<std::unique_ptr<Node>> nodes_;
+    std::vector<std::shared_ptr<Node>> nodes_;
     std::vector<Operand> outputs_;
 };
 
@@ -98,6 +104,9 @@ std::unique_ptr<Node> number_node(const std::string& function, std::string label
 std::unique_ptr<Node> control_node(const std::string& name, std::string label,
                                    std::vector<std::shared_ptr<Program>> graphs, std::vector<Operand> operands,
                                    std::vector<Target> targets);
+
+/// A node that does what a call of an operator does, faster where no gradients are asked for; null where there is none.
+std::shared_ptr<Node> inference_node(const std::shared_ptr<Node>& plain, const std::vector<c10::IValue>& state);
 
 void register_exported(pybind11::module_& module);
 

@@ -38,6 +38,8 @@ class OperatorNode final : public Node {
         pop(frame);
     }
 
+    const c10::OperatorName* called() const override { return &handle_.operator_name(); }
+
   private:
     /// Whether no tensor is of a kind whose kernels count on Autograd's (see CallFacts).
     static bool is_usual(const torch::jit::Stack& stack) {
@@ -276,15 +278,22 @@ bool requires_grad(const std::vector<c10::IValue>& values) {
     });
 }
 
+std::vector<c10::IValue> values_of(const py::list& objects, const char* what) {
+    std::vector<c10::IValue> values;
+    values.reserve(objects.size());
+    for (const py::handle object : objects) {
+        values.push_back(infer_script_value(object.ptr(), what));
+    }
+    return values;
+}
+
+std::shared_ptr<Program> for_inference(const Program& program, const py::list& state) {
+    return program.for_inference(values_of(state, "the program's state"));
+}
+
 py::list run(const Program& program, const py::list& given, const py::list& state_objects) {
-    std::vector<c10::IValue> inputs;
-    for (const py::handle object : given) {
-        inputs.push_back(infer_script_value(object.ptr(), "an input of the program"));
-    }
-    std::vector<c10::IValue> state;
-    for (const py::handle object : state_objects) {
-        state.push_back(infer_script_value(object.ptr(), "the program's state"));
-    }
+    std::vector<c10::IValue> inputs = values_of(given, "an input of the program");
+    const std::vector<c10::IValue> state = values_of(state_objects, "the program's state");
     const bool differentiable = at::GradMode::is_enabled() && (requires_grad(inputs) || requires_grad(state));
     std::vector<c10::IValue> results;
     {
@@ -311,6 +320,7 @@ void register_exported(py::module_& module) {
         .def("add_control", &add_control)
         .def("finish",
              [](Program& self, const py::list& outputs) { self.finish(untyped_all(outputs, self.slot_count())); })
+        .def("for_inference", &for_inference)
         .def("run", &run);
     module.def("operator_arguments", &operator_arguments);
 }

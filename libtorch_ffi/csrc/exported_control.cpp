@@ -45,7 +45,7 @@ class ControlNode : public Node {
         }
         if (operands[index].isTuple()) {
             const auto& elements = operands[index].toTupleRef().elements();
-            return {elements.begin(), elements.end()};
+            return Values(elements.begin(), elements.end());  // braces would make two truths of the pointers
         }
         return operands[index].toListRef().vec();
     }

@@ -78,6 +78,7 @@ class ExportedProgram:
         self._names: list[str] = []
         self._state: list[Tensor] = []
         self._signature = self._read_signature(module, state, graph.Scope(device=device))
+        self._running = self._program
 
     def _read_forms(self, module: Document) -> None:
         fields = {
@@ -159,7 +160,7 @@ class ExportedProgram:
         values = self._flatten(args, kwargs)
         found = self._signature
         symbols.check_inputs(found.checks, values, self.range_constraints)
-        results = self._program.run([values[index] for index in found.given], self._state)
+        results = self._running.run([values[index] for index in found.given], self._state)
         for (kind, name, _), value in zip(found.written_back, results[len(found.outputs) :], strict=True):
             self._write_back(kind, name, value, values)
         return pytree.unflatten(self._out_spec, iter(results[: len(found.outputs)]))
@@ -206,6 +207,22 @@ class ExportedProgram:
             f"<libtorch_ffi.export.ExportedProgram of torch {self.torch_version}: {calls} calls of "
             f"{len(self.operators)} operators, {len(self._names)} tensors>"
         )
+
+    def optimize_for_inference(self) -> ExportedProgram:
+        """Lay the weights of linear layers out for this machine's kernels once, and not in each call.
+
+        For float32 on the CPU, where libtorch has oneDNN. The layout is a second copy of those weights, and results
+        differ from the plain program's in their last bits. A call that asks for gradients or for autocast goes the
+        plain way; so does a weight that was written to since, until this is called again. What is written past
+        libtorch, through a NumPy array, goes unnoticed.
+
+        Returns
+        -------
+        ExportedProgram
+            The program itself.
+        """
+        self._running = self._program.for_inference(self._state)
+        return self
 
     def module(self) -> ExportedProgram:
         """Return the program itself: torch's exported programs are called through their modules."""

@@ -28,8 +28,10 @@ from libtorch_ffi import aoti, export, jit
 
 name, ways, batches, training = sys.argv[1], sys.argv[2].split(), sys.argv[3].split(), sys.argv[4:] == ["training"]
 for way in ways:
-    load = {"pt": jit.load, "pt2": export.load, "native.pt2": aoti.load_trusted}[way]
-    program = load(f"{name}.{way}")
+    load = {"pt": jit.load, "pt2": export.load, "native.pt2": aoti.load_trusted, "fast.pt2": export.load}[way]
+    program = load(f"{name}.{way.removeprefix('fast.')}")
+    if way == "fast.pt2":
+        program.optimize_for_inference()
     if training:
         program.train()
     for batch in batches:
@@ -122,11 +124,26 @@ def test_a_package_in_native_code(torch: ModuleType) -> None:
         export.load(path)
 
 
-@pytest.mark.network
-@pytest.mark.slow
-def test_a_sentence_encoder(torch: ModuleType) -> None:
+def fetched_encoder(torch: ModuleType) -> Any:
+    """Return the sentence encoder; its weights are fetched once for all tests of this machine."""
     pytest.importorskip("safetensors")
     folder = Path(tempfile.gettempdir()) / "libtorch-ffi-models"
     folder.mkdir(exist_ok=True)
-    model = encoders.encoder(torch, encoders.fetched_weights(folder))
-    compare(torch, model, {size: encoders.sentences(torch, size) for size in (1, 2, 5, 16)}, ("pt", "pt2"))
+    return encoders.encoder(torch, encoders.fetched_weights(folder))
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.compile
+def test_a_sentence_encoder_in_native_code(torch: ModuleType) -> None:
+    inputs = {size: encoders.sentences(torch, size) for size in (1, 2, 5, 16)}
+    compare(torch, fetched_encoder(torch), inputs, ("pt2", "native.pt2"))
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_a_sentence_encoder(torch: ModuleType) -> None:
+    model = fetched_encoder(torch)
+    inputs = {size: encoders.sentences(torch, size) for size in (1, 2, 5, 16)}
+    compare(torch, model, inputs, ("pt", "pt2", "fast.pt2"))
+    compare(torch, model, inputs, ("pt",), training=True)

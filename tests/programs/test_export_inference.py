@@ -1,0 +1,147 @@
+"""Programs that `optimize_for_inference` has rewritten: the same results, on weights that are laid out once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import exported
+import pytest
+from exported import meta, node, tensor
+
+import libtorch_ffi as lt
+from libtorch_ffi import export
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INPUTS, OUTPUTS = 512, 256
+
+
+def linear(dtype: lt.dtype = lt.float32) -> export.ExportedProgram:
+    """Return a program of one linear layer: ``{"y": relu(x @ w.T) + b}`` for x of any number of rows."""
+    document = exported.program()
+    graph = document["graph_module"]["graph"]
+    graph["nodes"][0] = node("aten.linear.default", {"input": tensor("x"), "weight": tensor("w")}, "product")
+    graph["tensor_values"]["x"] = meta("s0", INPUTS)
+    document["range_constraints"] = {}
+    lt.manual_seed(0)
+    weight = lt.randn(OUTPUTS, INPUTS, dtype=dtype)
+    number = {lt.float32: 7, lt.float64: 8}[dtype]
+    tensors = {
+        "layer.weight": (weight.numpy().tobytes(), meta(OUTPUTS, INPUTS, dtype=number)),
+        "count": (bytes(4 * OUTPUTS), meta(OUTPUTS)),
+    }
+    return export.load(exported.archive(document, tensors))
+
+
+def weight_of(program: export.ExportedProgram) -> lt.Tensor:
+    """Return the weight of `linear`."""
+    weight: lt.Tensor
+    [(_, weight)] = program.named_parameters()
+    return weight
+
+
+def expected(program: export.ExportedProgram, x: lt.Tensor) -> lt.Tensor:
+    """Return what `linear` makes of an input, by the operators themselves; the count is not among it."""
+    result: lt.Tensor = lt.relu(lt.linear(x, weight_of(program).detach()))
+    return result
+
+
+def counted(program: export.ExportedProgram, x: lt.Tensor) -> lt.Tensor:
+    """Return what the program makes of an input, less the count of its runs."""
+    count = program.state_dict()["count"].clone()
+    result: lt.Tensor = program(x)["y"] - count
+    return result
+
+
+def copies_weights(program: export.ExportedProgram) -> bool:
+    """Whether the program runs on a copy of its weight: what NumPy writes to the weight then goes unnoticed."""
+    x = lt.ones(2, INPUTS)
+    before = counted(program, x)
+    memory = weight_of(program).detach().numpy()
+    kept = memory.copy()
+    memory[:] = 0
+    after = counted(program, x)
+    memory[:] = kept
+    return bool(lt.allclose(before, after, atol=1e-4))
+
+
+def test_it_returns_the_program_and_works_on_a_copy_of_the_weights() -> None:
+    program = linear()
+    assert not copies_weights(program)
+    assert program.optimize_for_inference() is program
+    assert copies_weights(program)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 17, 300])
+def test_any_number_of_rows(rows: int) -> None:
+    program = linear().optimize_for_inference()
+    x = lt.randn(rows, INPUTS)
+    for _ in range(2):
+        assert lt.allclose(counted(program, x), expected(program, x), atol=1e-4)
+
+
+def test_inputs_that_are_not_contiguous() -> None:
+    program = linear().optimize_for_inference()
+    x = lt.randn(INPUTS, 6).t()[::2]
+    assert lt.allclose(counted(program, x), expected(program, x), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda program: program.load_state_dict({"layer.weight": lt.ones(OUTPUTS, INPUTS)}),
+        lambda program: weight_of(program).detach().mul_(2),
+    ],
+)
+def test_a_weight_that_changes_is_noticed(change: Callable[[export.ExportedProgram], Any]) -> None:
+    program = linear().optimize_for_inference()
+    x = lt.randn(4, INPUTS)
+    change(program)
+    assert not copies_weights(program)
+    assert lt.allclose(counted(program, x), expected(program, x), atol=1e-4)
+    program.optimize_for_inference()
+    assert copies_weights(program)
+    assert lt.allclose(counted(program, x), expected(program, x), atol=1e-4)
+
+
+def test_gradients_go_the_plain_way() -> None:
+    program = linear().optimize_for_inference().requires_grad_()
+    x = lt.randn(4, INPUTS)
+    program(x)["y"].sum().backward()
+    weight = weight_of(program)
+    other = weight.detach().clone().requires_grad_()
+    lt.relu(lt.linear(x, other)).sum().backward()
+    assert weight.grad is not None
+    assert other.grad is not None
+    assert lt.equal(weight.grad, other.grad)
+    with lt.no_grad():
+        assert copies_weights(program)
+
+
+def test_autocast_goes_the_plain_way() -> None:
+    program, plain = linear().optimize_for_inference(), linear()
+    x = lt.randn(4, INPUTS)
+    with lt.autocast("cpu", dtype=lt.bfloat16):
+        assert lt.equal(program(x)["y"], plain(x)["y"])
+
+
+def test_other_dtypes_stay_as_they_are() -> None:
+    program = linear(lt.float64).optimize_for_inference()
+    x = lt.randn(3, INPUTS, dtype=lt.float64)
+    assert lt.equal(counted(program, x), expected(program, x))
+
+
+def test_an_input_of_another_dtype_fails_as_before() -> None:
+    x = lt.randn(3, INPUTS, dtype=lt.float64)
+    messages = []
+    for program in (linear(), linear().optimize_for_inference()):
+        with pytest.raises(RuntimeError) as caught:
+            program(x)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
+def test_a_program_without_linear_layers() -> None:
+    program = export.load(exported.archive(exported.program(), exported.weights())).optimize_for_inference()
+    assert program(lt.ones(3, 2))["y"].tolist() == [[4, 6]] * 3
