@@ -32,6 +32,11 @@ SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
     "ExponentialLR": ("ExponentialLR", {"gamma": 0.9}),
     "CosineAnnealingLR": ("CosineAnnealingLR", {"T_max": 5}),
     "CosineAnnealingLR eta_min": ("CosineAnnealingLR", {"T_max": 10, "eta_min": 0.01}),
+    "OneCycleLR": ("OneCycleLR", {"max_lr": 0.1, "total_steps": 25}),
+    "OneCycleLR of two": ("OneCycleLR", {"max_lr": [0.1, 0.3], "epochs": 5, "steps_per_epoch": 6, "pct_start": 0.5}),
+    "OneCycleLR linear": ("OneCycleLR", {"max_lr": 1.0, "total_steps": 40, "anneal_strategy": "linear"}),
+    "OneCycleLR three phases": ("OneCycleLR", {"max_lr": 1.0, "total_steps": 25, "three_phase": True}),
+    "OneCycleLR, momentum stays": ("OneCycleLR", {"max_lr": 1.0, "total_steps": 30, "cycle_momentum": False}),
     "LambdaLR": ("LambdaLR", {"lr_lambda": _falling}),
     "LambdaLR of two": ("LambdaLR", {"lr_lambda": [_falling, lambda epoch: 0.95**epoch]}),
 }
@@ -76,6 +81,70 @@ def test_a_saved_schedule_goes_on(name: str) -> None:
         schedule.step()
         again.step()
         assert again.get_last_lr() == schedule.get_last_lr()
+
+
+@pytest.mark.parametrize("kind", ["SGD", "AdamW", "RMSprop"])
+@pytest.mark.parametrize("options", [{}, {"three_phase": True}, {"anneal_strategy": "linear", "max_momentum": 0.99}])
+def test_one_cycle_moves_momentum_and_parameters_as_torch_does(
+    kind: str, options: dict[str, Any], torch: ModuleType
+) -> None:
+    sides = []
+    for module, schedules in ((lt, lr_scheduler), (torch, torch.optim.lr_scheduler)):
+        parameter = module.ones(3).requires_grad_()
+        extra = {} if kind == "AdamW" else {"momentum": 0.5}
+        optimizer = getattr(module.optim, kind)([parameter], lr=0.1, **extra)
+        schedule = schedules.OneCycleLR(optimizer, max_lr=0.2, total_steps=12, **options)
+        seen = []
+        for _ in range(12):
+            optimizer.zero_grad()
+            (parameter * parameter).sum().backward()
+            optimizer.step()
+            schedule.step()
+            [group] = optimizer.param_groups
+            seen.append((group["lr"], group.get("momentum", group.get("betas")), parameter.tolist()))
+        sides.append(seen)
+    assert [step[:2] for step in sides[0]] == [step[:2] for step in sides[1]]
+    for ours, theirs in zip(*sides, strict=True):
+        assert ours[2] == pytest.approx(theirs[2], rel=1e-6)
+
+
+def test_one_cycle_ends() -> None:
+    optimizer = optim.SGD([lt.ones(1)], momentum=0.9)
+    optimizer.step()
+    schedule = lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=2, pct_start=0.5)
+    assert optimizer.param_groups[0]["momentum"] == 0.85  # a way up of no steps ends at its end
+    assert schedule.get_last_lr() == [1.0]
+    schedule.step()
+    schedule.step()
+    with pytest.raises(ValueError, match=r"Tried to step 3 times. The specified number of total steps is 2"):
+        schedule.step()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "either total_steps OR"),
+        ({"epochs": 3}, "either total_steps OR"),
+        ({"total_steps": 0}, "positive integer total_steps, but got 0"),
+        ({"epochs": 2.5, "steps_per_epoch": 2}, "positive integer epochs, but got 2.5"),
+        ({"total_steps": 5, "pct_start": 1.5}, "between 0 and 1 pct_start, but got 1.5"),
+        ({"total_steps": 5, "anneal_strategy": "round"}, "one of 'cos' or 'linear', instead got round"),
+        ({"total_steps": 5, "max_lr": [1.0, 2.0]}, "max_lr must have the same length"),
+    ],
+)
+def test_one_cycle_refuses_bad_options(options: dict[str, Any], message: str) -> None:
+    optimizer = optim.SGD([lt.ones(1)])
+    with pytest.raises(ValueError, match=message):
+        lr_scheduler.OneCycleLR(optimizer, **{"max_lr": 0.1, **options})
+
+
+def test_one_cycle_needs_a_momentum() -> None:
+    optimizer = optim.Adagrad([lt.ones(1)])
+    with pytest.raises(ValueError, match="must support momentum or beta1"):
+        lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=5)
+    assert lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=5, cycle_momentum=False).get_last_lr() == [
+        pytest.approx(0.1 / 25)
+    ]
 
 
 PLATEAUS: dict[str, dict[str, Any]] = {
