@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from libtorch_ffi import ops as ops
     from libtorch_ffi import optim as optim
     from libtorch_ffi import random as random
+    from libtorch_ffi import utils as utils
     from libtorch_ffi._C import Generator as Generator
     from libtorch_ffi._C import LinAlgError as LinAlgError
     from libtorch_ffi._C import OutOfMemoryError as OutOfMemoryError
@@ -65,6 +66,7 @@ _MODULES = (
     "sparse",
     "special",
     "types",
+    "utils",
 )
 """The public modules, imported when they are named."""
 
