@@ -11,6 +11,7 @@ Exits with 1 where a figure is past its limit.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -152,16 +153,25 @@ def _pack(tree: Path, folder: Path) -> tuple[Path, Path]:
         zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as as_wheel,
         zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as as_zip,
     ):
-        record = ""
+        record, info = "", f"torch-{receipt['version']}.dist-info"
+        others = {
+            "torch/version.py": "cuda = None\nhip = None\n",
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: torch\nVersion: {receipt['version']}\n",
+        }
         for name, size, sha256 in mark.listed(tree / mark.FILES_NAME):
             as_wheel.write(tree / name, f"torch/{name}")
             as_zip.write(tree / name, f"libtorch/{name}")
-            record += f"torch/{name},sha256={urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b'=').decode()},{size}\n"
-        info = f"torch-{receipt['version']}.dist-info"
-        as_wheel.writestr("torch/version.py", "cuda = None\nhip = None\n")
-        as_wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {receipt['version']}\n")
+            record += _stated(f"torch/{name}", bytes.fromhex(sha256), size)
+        for name, text in others.items():
+            as_wheel.writestr(name, text)
+            record += _stated(name, hashlib.sha256(text.encode()).digest(), len(text))
         as_wheel.writestr(f"{info}/RECORD", record)
     return wheel, packed
+
+
+def _stated(name: str, sha256: bytes, size: int) -> str:
+    """Return a line of RECORD."""
+    return f"{name},sha256={urlsafe_b64encode(sha256).rstrip(b'=').decode()},{size}\n"
 
 
 def _peak(source: str, install: dict[str, Any]) -> Figure:

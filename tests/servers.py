@@ -67,6 +67,8 @@ class Site:
 
     files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     modes: dict[str, list[Mode]] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+    """The byte of a file that an answer must have for the file's mode to hold; where there is none it holds for all."""
     requests: list[Request] = field(default_factory=list)
     sent: int = 0
     faults: list[Fault] = field(default_factory=list)
@@ -80,6 +82,13 @@ class Site:
     def misbehave(self, path: str, mode: Mode, times: int = 1000) -> None:
         """Answer the next `times` requests for `path` in a mode."""
         self.modes[path] = [mode] * times
+
+    def mode_of(self, path: str, asked: str | None) -> Mode:
+        """Take the mode of the next answer."""
+        size = len(self.files.get(path, ("", b""))[1])
+        start, stop = _span(asked, size)
+        modes = self.modes.get(path, [])
+        return modes.pop(0) if modes and start <= self.places.get(path, start) <= stop else "ok"
 
     def fault_in(self, path: str, start: int, stop: int) -> Fault | None:
         """Take the fault that lies in a part of a file, if any."""
@@ -110,8 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(self.path)
         asked = self.headers.get("Range")
         self.site.requests.append(Request(path, asked))
-        modes = self.site.modes.get(path, [])
-        mode = modes.pop(0) if modes else "ok"
+        mode = self.site.mode_of(path, asked)
         if self.site.authorization not in ("", self.headers.get("Authorization")):
             self._refuse(401)
         elif mode in ("403", "404", "429", "503"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from servers import Server, Site
+    from servers import Mode, Server, Site
 
     from libtorch_ffi.provision import Settings
 
@@ -48,6 +50,13 @@ class World:
         self.site.put(f"/whl/{index}/torch/", archives.html_page(files, f"/whl/{index}"), "text/html")
         for name, data in files.items():
             self.site.put(f"/whl/{index}/{name}", data)
+
+    def fail_at_library(self, *modes: Mode) -> None:
+        """Let the answers fail, in turn, that have the end of the large library in the torch wheel on PyPI."""
+        with zipfile.ZipFile(io.BytesIO(self.site.files[self.torch][1])) as archive:
+            member = archive.getinfo("torch/lib/libtorch_cpu.so")
+        self.site.places[self.torch] = member.header_offset + member.compress_size
+        self.site.modes[self.torch] = list(modes)
 
     @property
     def torch(self) -> str:

@@ -28,6 +28,8 @@ GAP = 1 << 18
 
 _BLOCK = 1 << 19
 
+_TAIL_SHARE = 400
+
 _AT_ONCE = 1 << 18
 """Up to which size, packed and not, a member is inflated in one call: thousands of headers are smaller."""
 
@@ -63,8 +65,10 @@ class Archive:
 
     def __init__(self, ranges: Ranges) -> None:
         self.ranges = ranges
-        tail_start = max(0, ranges.size - TAIL)
+        # A directory takes up to a five-hundredth of a wheel: with that much of the end, one request finds it.
+        tail_start = max(0, ranges.size - max(TAIL, ranges.size // _TAIL_SHARE))
         tail = b"".join(ranges.blocks(tail_start, ranges.size))
+        self._tail, self._tail_start = memoryview(tail), tail_start
         try:
             place = directory.find(tail, ranges.size)
             early = b"".join(ranges.blocks(place.start, tail_start)) if place.start < tail_start else b""
@@ -79,17 +83,23 @@ class Archive:
         self._directory_start = found.start
 
     def read(self, name: str) -> bytes:
-        """Return the content of a small member.
+        """Return the content of a small member; raises as `read_all` does."""
+        return self.read_all(name)[0]
+
+    def read_all(self, *names: str) -> tuple[bytes, ...]:
+        """Return the contents of small members, in the order of `names`; neighbours are read in one range.
 
         Raises
         ------
         IntegrityError
             Where there is no such member, or its bytes do not inflate to its size and CRC.
         """
-        if name not in self.members:
-            raise IntegrityError(f"{self.ranges.name} has no member {name}. Nothing was kept.")
-        with closing(self.each([self.members[name]])) as content:
-            return b"".join(chunk for _, chunks in content for chunk in chunks)
+        for name in names:
+            if name not in self.members:
+                raise IntegrityError(f"{self.ranges.name} has no member {name}. Nothing was kept.")
+        with closing(self.each([self.members[name] for name in names])) as contents:
+            found = {member.name: b"".join(chunks) for member, chunks in contents}
+        return tuple(found[name] for name in names)
 
     def transfer_size(self, members: Iterable[Member]) -> int:
         """Return how many bytes reading these members receives."""
@@ -107,7 +117,7 @@ class Archive:
             Where the bytes are not those of the member.
         """
         for start, stop, run in self._runs(members):
-            with closing(self.ranges.blocks(start, stop)) as blocks:
+            with closing(self._blocks(start, stop)) as blocks:
                 cursor = _Cursor(blocks, start, self.ranges.name)
                 for member in run:
                     cursor.skip_to(member.offset)
@@ -115,6 +125,13 @@ class Archive:
                     data = cursor.offset
                     yield member, _inflated(cursor, member)
                     cursor.skip_to(data + member.packed)
+
+    def _blocks(self, start: int, stop: int) -> Generator[bytes | memoryview, None, None]:
+        """Yield the bytes from `start` to `stop`, those at the archive's end without asking for them again."""
+        if start >= self._tail_start:
+            yield self._tail[start - self._tail_start : stop - self._tail_start]
+        else:
+            yield from self.ranges.blocks(start, stop)
 
     def _runs(self, members: Iterable[Member]) -> Iterator[tuple[int, int, list[Member]]]:
         """Join members whose bytes lie close together into ranges of the archive."""
@@ -155,7 +172,7 @@ class LocalFile:
 class _Cursor:
     """A place in a stream of blocks that only moves forward."""
 
-    def __init__(self, blocks: Iterator[bytes], offset: int, name: str) -> None:
+    def __init__(self, blocks: Iterator[bytes | memoryview], offset: int, name: str) -> None:
         self._blocks = blocks
         self._rest = memoryview(b"")
         self.offset = offset

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from libtorch_ffi.errors import DownloadError, IntegrityError
 from libtorch_ffi.provision import elf, lanes, loader
+from libtorch_ffi.provision.overlap import beside
 from libtorch_ffi.provision.wheel import CPU_ROOTS, PYTHON_ONLY, is_library
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ _SYSTEM = frozenset(
 )
 """What every Linux of manylinux has (PEP 600), by the name before ``.so``."""
 
+_LIKELY = ("libcudart.so", "libcupti.so")
+"""What `libtorch_cpu.so` of a wheel for CUDA needs, in the releases that were looked at; a wrong guess costs a few
+requests."""
+
 _DRIVER = "libcuda.so.1"
 """What comes with NVIDIA's driver, no wheel may hold, and a machine that only links has not."""
 
@@ -46,6 +51,9 @@ class Holder(Protocol):
 
     def looked_in(self) -> list[str]:
         """Return the names of the wheels that were looked in."""
+
+    def open_ahead(self, files: Iterable[str]) -> None:
+        """Open the wheels that seem to have some libraries, before it is known whether these are needed."""
 
 
 class Listener(Protocol):
@@ -77,7 +85,8 @@ def take_cpu(stage: Stage, wheel: Wheel, target: Target, providers: Holder, net:
             f"{wheel.archive.ranges.name} is not a whole torch wheel: it lacks "
             f"{', '.join(set(CPU_ROOTS) - set(roots))}. Nothing was kept. Set LIBTORCH_SOURCE to another source."
         )
-    put(stage, net, wheel, {**_in_lib(roots), **wheel.trees(), **wheel.licenses()})
+    with beside(lambda _: providers.open_ahead(_LIKELY)):
+        put(stage, net, wheel, {**_in_lib(roots), **wheel.trees(), **wheel.licenses()})
     torch = stage.path / "lib/libtorch.so"
     stage.own("lib/libtorch.so")
     for needed in elf.inspect(torch).needed:

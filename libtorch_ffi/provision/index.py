@@ -1,7 +1,6 @@
 """Package indexes: PyTorch's own and PyPI's, and which of their wheels is the one wanted.
 
-Owns where the indexes are and the choice of a wheel on a project's page. Reads JSON (PEP 691) and HTML (PEP 503),
-whichever is served, through pypi-simple, which also knows where PyPI is. Never fetches a wheel.
+Owns where the indexes are and the choice of a wheel on a project's page, which `pages` reads. Never fetches a wheel.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from libtorch_ffi.provision import pages
 from libtorch_ffi.provision.remote import AbsentError, UnreachableError, shown
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.tags import Tag
     from packaging.version import Version
-    from pypi_simple import DistributionPackage
 
     from libtorch_ffi.provision.remote import Net
     from libtorch_ffi.provision.settings import Settings
@@ -105,16 +104,13 @@ class Index:
         AbsentError
             Where it has no such project.
         """
-        # A fifth of a second to import, which an install from a zip is spared.
-        from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedContentTypeError
-
         page_url = f"{self.url}/{canonicalize_name(project)}/"
-        answer = self._net.page(page_url, ACCEPT_ANY)
+        answer = self._net.page(page_url, pages.ACCEPT)
         try:
-            page = ProjectPage.from_response(answer, project)
-        except (UnsupportedContentTypeError, ValueError) as error:
+            files = pages.read(answer, project)
+        except ValueError as error:
             raise UnreachableError(f"{shown(page_url)} answered with what is no index page: {error}") from error
-        return list(_listed(page.packages))
+        return list(_listed(files))
 
     def find(self, project: str, wanted: Callable[[Version], bool], platform: Platform) -> Listed:
         """Return the best wheel of a project: newest, not withdrawn, for CPython 3.11 where there are several.
@@ -144,13 +140,11 @@ def pypi_base(settings: Settings) -> str:
 
     ``LIBTORCH_INDEX_URL``, else pip's ``PIP_INDEX_URL``, else what pip's configuration files say, else PyPI.
     """
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
     return (
         settings.index_url
         or settings.environ.get("PIP_INDEX_URL", "").strip()
         or pip_configured(settings.environ)
-        or PYPI_SIMPLE_ENDPOINT
+        or pages.pypi()
     ).rstrip("/")
 
 
@@ -186,21 +180,13 @@ def _pip_files(environ: Mapping[str, str]) -> list[str]:
     return [*files, named] if named else files
 
 
-def _listed(packages: list[DistributionPackage]) -> Iterator[Listed]:
-    for package in packages:
+def _listed(files: list[pages.File]) -> Iterator[Listed]:
+    for file in files:
         try:
-            _, version, _, tags = parse_wheel_filename(package.filename)
+            _, version, _, tags = parse_wheel_filename(file.filename)
         except (InvalidWheelFilename, ValueError):
             continue
-        yield Listed(
-            filename=package.filename,
-            url=package.url,
-            version=version,
-            tags=tags,
-            sha256=package.digests.get("sha256"),
-            size=package.size,
-            yanked=package.is_yanked,
-        )
+        yield Listed(file.filename, file.url, version, tags, file.sha256, file.size, file.yanked)
 
 
 def _preference(listed: Listed) -> tuple[bool, Version, bool, bool, tuple[int, ...], str]:

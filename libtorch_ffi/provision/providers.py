@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from libtorch_ffi.errors import LibtorchFFIError
 from libtorch_ffi.provision import index
 from libtorch_ffi.provision.remote import AbsentError, UnreachableError
 
@@ -72,6 +73,24 @@ class Providers:
     def looked_in(self) -> list[str]:
         """Return the names of the wheels that were opened."""
         return [wheel.archive.ranges.name.rpartition("/")[2] for wheel in self._opened]
+
+    def open_ahead(self, files: Iterable[str]) -> None:
+        """Open the wheels that seem, by their names, to have some libraries; one that fails is met again when needed.
+
+        Parameters
+        ----------
+        files
+            The libraries, with or without the number after ``.so``.
+        """
+        for file in files:
+            while likely := [each for each in self._pending if _likely(each, file)]:
+                self._pending.remove(likely[0])
+                try:
+                    self._open(likely[0])
+                except LibtorchFFIError as error:
+                    _log.info("%s: %s", likely[0], error)
+                    self._pending.append(likely[0])
+                    return
 
     def _open(self, requirement: Requirement) -> Wheel | None:
         """Open the wheel of a requirement; what a meta-package requires is looked into next."""

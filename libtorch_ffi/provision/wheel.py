@@ -51,7 +51,7 @@ class Wheel:
     def __init__(self, archive: Archive, record_sha256: str | None = None) -> None:
         self.archive = archive
         self._info = _info_folder(archive)
-        record = archive.read(f"{self._info}/RECORD")
+        record, self._metadata = archive.read_all(f"{self._info}/RECORD", f"{self._info}/METADATA")
         digest = hashlib.sha256(record).hexdigest()
         if record_sha256 not in (None, digest):
             raise IntegrityError(
@@ -61,6 +61,7 @@ class Wheel:
             )
         self.record_sha256 = digest
         self._digests = dict(_digests(record))
+        self._check(f"{self._info}/METADATA", self._metadata)
 
     def sha256(self, member: Member) -> str:
         """Return the digest that RECORD states for a member.
@@ -80,12 +81,14 @@ class Wheel:
 
     def requirements(self) -> list[Requirement]:
         """Return what METADATA requires, extras and markers not yet judged."""
-        text = self.archive.read(f"{self._info}/METADATA").decode("utf-8")
+        text = self._metadata.decode("utf-8")
         return list(_parsed(HeaderParser().parsestr(text).get_all("Requires-Dist", [])))
 
     def flavor(self) -> str:
         """Return what a torch wheel was built for, as its ``torch/version.py`` states: such as ``cu124``."""
-        stated = _stated(self.archive.read("torch/version.py").decode("utf-8"))
+        source = self.archive.read("torch/version.py")
+        self._check("torch/version.py", source)
+        stated = _stated(source.decode("utf-8"))
         if stated.get("cuda"):
             return "cu" + stated["cuda"].replace(".", "")
         if stated.get("hip"):
@@ -126,6 +129,15 @@ class Wheel:
             and (file := name.rpartition("/")[2]).lower().startswith(_LICENSES)
             and name.count("/") <= 2  # noqa: PLR2004 (those of vendored projects lie deeper)
         }
+
+    def _check(self, name: str, content: bytes) -> None:
+        """Refuse a member that decides what is taken, and is not the one that RECORD states."""
+        digest, stated = hashlib.sha256(content).hexdigest(), self.sha256(self.archive.members[name])
+        if digest != stated:
+            raise IntegrityError(
+                f"{name} of {self.archive.ranges.name} has the sha256 {digest}, where RECORD states {stated}: the "
+                "wheel was changed or damaged. Nothing was kept. Set LIBTORCH_SOURCE to another source."
+            )
 
     def _path_in_tree(self, name: str) -> str | None:
         for inside, path in _TREES:

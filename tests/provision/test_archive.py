@@ -11,6 +11,7 @@ import archives
 import pytest
 
 from libtorch_ffi.errors import IntegrityError
+from libtorch_ffi.provision import directory
 from libtorch_ffi.provision.archive import Archive
 
 if TYPE_CHECKING:
@@ -34,12 +35,18 @@ class Memory:
             yield self.data[place : min(place + self.block, stop)]
 
 
-FILES = {"a/one.h": b"1" * 5000, "a/two.h": b"", "b/noise": archives.NOISE, "a/three.h": bytes(range(256)) * 40}
+FILES = {
+    "a/one.h": b"1" * 5000,
+    "a/two.h": b"",
+    "b/noise": archives.NOISE,
+    "a/three.h": bytes(range(256)) * 40,
+    "c/noise": archives.NOISE[: directory.TAIL],
+}
 
 
 @pytest.mark.parametrize("block", [1, 7, 4096, 1 << 20])
 def test_every_member_comes_as_it_was_packed(block: int) -> None:
-    small = {name: data for name, data in FILES.items() if name != "b/noise"}
+    small = {name: data for name, data in FILES.items() if not name.endswith("noise")}
     archive = Archive(Memory(archives.zipped(small), block))
     found = {member.name: b"".join(chunks) for member, chunks in archive.each(archive.members.values())}
     assert found == small
@@ -54,6 +61,15 @@ def test_neighbours_are_read_in_one_range_and_what_is_far_is_not() -> None:
     assert names == ["a/one.h", "a/two.h", "a/three.h"]
     assert len(ranges.asked) == 2
     assert sum(stop - start for start, stop in ranges.asked) == archive.transfer_size(wanted) < 20_000
+
+
+def test_what_the_end_of_an_archive_had_is_not_asked_for_again() -> None:
+    ranges = Memory(archives.zipped(dict(reversed(FILES.items()))))
+    archive = Archive(ranges)
+    assert archive.read_all("a/two.h", "a/one.h") == (FILES["a/two.h"], FILES["a/one.h"])
+    assert len(ranges.asked) == 1
+    assert archive.read("a/three.h") == FILES["a/three.h"]
+    assert len(ranges.asked) == 2
 
 
 def test_what_is_not_taken_is_skipped() -> None:

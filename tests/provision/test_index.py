@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import archives
 import pytest
 from world import TAG
 
-from libtorch_ffi.provision import Settings
+from libtorch_ffi.provision import Settings, pages
 from libtorch_ffi.provision.index import Index, of_release, pip_configured, pypi_base
 from libtorch_ffi.provision.remote import AbsentError, Net, UnreachableError
 
@@ -91,6 +92,39 @@ def test_a_page_of_another_kind_is_no_index(world: World, net: Net) -> None:
     world.site.put("/simple/torch/", b"%PDF", "application/pdf")
     with pytest.raises(UnreachableError, match="no index page"):
         Index(net, f"{world.server.url}/simple").wheels("torch")
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        (b"[]", "not that of PEP 691"),
+        (b"{", "Expecting"),
+        (b'{"meta": {"api-version": "2.0"}, "files": []}', "of version 2.0"),
+        (b'{"meta": {"api-version": "1.0"}, "files": [{"filename": "torch-1.whl"}]}', "'url'"),
+    ],
+)
+def test_a_page_whose_json_is_another_is_no_index(page: bytes, words: str, world: World, net: Net) -> None:
+    world.site.put("/simple/torch/", page, "application/vnd.pypi.simple.v1+json; charset=utf-8")
+    with pytest.raises(UnreachableError, match=f"no index page: .*{words}"):
+        Index(net, f"{world.server.url}/simple").wheels("torch")
+
+
+def test_a_page_in_json_says_what_pypi_simple_reads_in_it(world: World, net: Net) -> None:
+    from pypi_simple import ProjectPage
+
+    entry = {"hashes": {"sha256": "00" * 32}, "size": 5}
+    files = [
+        {**entry, "filename": NAMES[0], "url": "../../files/relative.whl", "yanked": "a reason"},
+        {**entry, "filename": NAMES[1], "url": "https://elsewhere/absolute.whl", "yanked": False},
+        {"filename": NAMES[2], "url": "//elsewhere/half.whl", "hashes": {}, "yanked": True},
+    ]
+    page = {"meta": {"api-version": "1.3"}, "name": "torch", "files": files, "versions": ["2.5.0"]}
+    world.site.put("/simple/torch/", json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
+    answer = net.page(f"{world.server.url}/simple/torch/", pages.ACCEPT)
+    theirs = ProjectPage.from_response(answer, "torch").packages
+    assert pages.read(answer, "torch") == [
+        pages.File(each.filename, each.url, each.digests.get("sha256"), each.size, each.is_yanked) for each in theirs
+    ]
 
 
 def test_the_index_is_ours_then_pips_then_pypis(tmp_path: Path) -> None:

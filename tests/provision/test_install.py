@@ -161,17 +161,39 @@ def test_pypis_wheel_of_another_flavor_is_not_taken(cuda_world: World) -> None:
 
 @pytest.mark.parametrize("mode", ["truncated", "stalled", "503", "redirect", "no length"])
 def test_an_install_survives_one_fault_of_each_kind(mode: Mode, cuda_world: World) -> None:
-    cuda_world.site.modes[cuda_world.torch] = ["ok", "ok", "ok", "ok", mode]
+    cuda_world.fail_at_library(mode)
     assert_verifies(ensure(cuda_world.settings).prefix)
 
 
 def test_wrong_bytes_are_an_error_and_nothing_is_kept(cuda_world: World) -> None:
-    cuda_world.site.modes[cuda_world.torch] = ["ok", "ok", "ok", "ok", *["wrong"] * 9]  # type: ignore[list-item]
+    cuda_world.fail_at_library(*["wrong"] * 9)
     with pytest.raises(IntegrityError):
         ensure(cuda_world.settings)
     assert_nothing_left(cuda_world.settings.home)
     cuda_world.site.modes.clear()
     assert_verifies(ensure(cuda_world.settings).prefix)
+
+
+@pytest.mark.parametrize("name", ["torch/version.py", "torch-9.9.9.dist-info/METADATA"])
+def test_what_decides_on_the_tree_is_checked_against_record(name: str, world: World) -> None:
+    torch = archives.torch_wheel("cpu", change={name: b"Requires-Dist: other==1.0\n"})
+    world.list_on_pypi("torch", {world.torch.rpartition("/")[2]: torch})
+    with pytest.raises(IntegrityError, match=f"{name} of .* has the sha256 .*, where RECORD states"):
+        ensure(world.settings)
+    assert_nothing_left(world.settings.home)
+
+
+def test_a_wheel_that_seems_needed_is_opened_once_and_one_that_is_not_needed_may_be_broken(cuda_world: World) -> None:
+    cupti = "nvidia_cuda_cupti_cu99-99.1-py3-none-manylinux1_x86_64.whl"
+    requires = ["nvidia-cuda-cupti-cu99==99.1", "nvidia-cuda-runtime-cu99==99.1"]
+    torch = archives.torch_wheel("cu991", requires=requires)
+    cuda_world.list_on_pypi("torch", {cuda_world.torch.rpartition("/")[2]: torch})
+    cuda_world.list_on_pypi("nvidia-cuda-cupti-cu99", {cupti: b"not a wheel"})
+    tree = ensure(cuda_world.settings).prefix
+    assert_verifies(tree)
+    assert (tree / "lib/libcudart.so.99").exists()
+    assert len(cuda_world.site.asked_for(f"/files/{cupti}")) == 1
+    assert len(cuda_world.site.asked_for("/simple/nvidia-cuda-runtime-cu99/")) == 1
 
 
 def test_a_member_that_record_does_not_vouch_for_is_refused(world: World) -> None:

@@ -22,7 +22,6 @@ from libtorch_ffi.provision import Settings, ensure, install, kept, remove, repa
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from servers import Mode
     from world import World
 
 ZIP = "/libtorch/cpu/libtorch-shared-with-deps-9.9.9+cpu.zip"
@@ -37,9 +36,6 @@ ensure(Settings(version="9.9.9", flavor="cpu", platform="linux-x86_64", home=Pat
 """
 """An install that writes down the short ranges of the tests too."""
 
-STALL: list[Mode] = ["ok", "ok", "ok", "ok", "stalled"]
-"""The members come with the fifth request."""
-
 
 @pytest.fixture(autouse=True)
 def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +48,7 @@ def _leftovers(settings: Settings) -> list[Path]:
 
 def _kill_in_the_middle(world: World) -> None:
     """Start an install of the stalling wheel and kill it when some of it has arrived."""
-    world.site.modes[world.torch] = list(STALL)
+    world.fail_at_library("stalled")
     command = [sys.executable, "-c", KILLED, str(world.settings.home), world.server.url]
     with subprocess.Popen(command) as child:
         for _ in range(6000):
@@ -112,7 +108,7 @@ def test_a_link_in_a_killed_runs_folder_is_not_followed(cuda_world: World, tmp_p
 def test_a_server_that_goes_away_in_the_middle_leaves_what_had_come(cuda_world: World) -> None:
     whole = _sent_by_an_install(cuda_world)
     remove(cuda_world.settings.home, cuda_world.settings.target)
-    cuda_world.site.modes[cuda_world.torch] = ["ok", "ok", "ok", "ok", "truncated", *["503"] * 9]  # type: ignore[list-item]
+    cuda_world.fail_at_library("truncated", *["503"] * 9)
     with pytest.raises(DownloadError, match="the next run goes on from there"):
         ensure(cuda_world.settings)
     cuda_world.site.modes.clear()

@@ -128,9 +128,9 @@ def test_ten_installs_at_once_make_one_download(cpu_world: World) -> None:
 
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_stopped_leaves_nothing_that_is_trusted(kind: signal.Signals, cpu_world: World) -> None:
-    cpu_world.site.modes[cpu_world.torch] = ["ok", "ok", "ok", "ok", "stalled"]
+    cpu_world.fail_at_library("stalled")
     child = _started(cpu_world)
-    _until(lambda: _stages(cpu_world) and len(cpu_world.site.asked_for(cpu_world.torch)) >= 5, "no staging folder")
+    _until(lambda: _stages(cpu_world) and not cpu_world.site.modes[cpu_world.torch], "no staging folder")
     child.send_signal(kind)
     child.communicate(timeout=120)
     assert child.returncode != 0
@@ -142,9 +142,9 @@ def test_a_run_that_is_stopped_leaves_nothing_that_is_trusted(kind: signal.Signa
 
 
 def test_the_stage_of_a_live_run_is_left_alone(cpu_world: World) -> None:
-    cpu_world.site.modes[cpu_world.torch] = ["ok", "ok", "ok", "ok", "stalled"]
+    cpu_world.fail_at_library("stalled")
     child = _started(cpu_world)
-    _until(lambda: _stages(cpu_world) and len(cpu_world.site.asked_for(cpu_world.torch)) >= 5, "no staging folder")
+    _until(lambda: _stages(cpu_world) and not cpu_world.site.modes[cpu_world.torch], "no staging folder")
     (folder,) = _stages(cpu_world)
     waiting = threading.Thread(target=ensure, args=(cpu_world.settings,))
     waiting.start()
