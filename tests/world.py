@@ -51,12 +51,12 @@ class World:
         for name, data in files.items():
             self.site.put(f"/whl/{index}/{name}", data)
 
-    def fail_at_library(self, *modes: Mode) -> None:
-        """Let the answers fail, in turn, that have the end of the large library in the torch wheel on PyPI."""
+    def fail_at_library(self, *modes: Mode, then: Mode = "ok") -> None:
+        """Let the answers fail that have the end of the large library in the torch wheel on PyPI: in turn, then all."""
         with zipfile.ZipFile(io.BytesIO(self.site.files[self.torch][1])) as archive:
             member = archive.getinfo("torch/lib/libtorch_cpu.so")
         self.site.places[self.torch] = member.header_offset + member.compress_size
-        self.site.modes[self.torch] = list(modes)
+        self.site.modes[self.torch] = [*modes, *[then] * (20 if then != "ok" else 0)]
 
     @property
     def torch(self) -> str:

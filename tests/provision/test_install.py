@@ -166,7 +166,7 @@ def test_an_install_survives_one_fault_of_each_kind(mode: Mode, cuda_world: Worl
 
 
 def test_wrong_bytes_are_an_error_and_nothing_is_kept(cuda_world: World) -> None:
-    cuda_world.fail_at_library(*["wrong"] * 9)
+    cuda_world.fail_at_library(then="wrong")
     with pytest.raises(IntegrityError):
         ensure(cuda_world.settings)
     assert_nothing_left(cuda_world.settings.home)
