@@ -23,7 +23,7 @@ def content_of(f: Source) -> str | bytes | memoryview:
     if isinstance(f, (str, os.PathLike)):
         path = os.fspath(f)
         if not os.path.isfile(path):  # noqa: PTH113 - pathlib would make the start longer
-            raise FileNotFoundError(f"there is no file {path} to load a program from")
+            raise FileNotFoundError(f"there is no file {path}: jit.load() takes an archive of torch.jit.save's")
         return path
     return f if isinstance(f, bytes) else f.read()
 

@@ -108,7 +108,9 @@ def load_trusted(path: str | os.PathLike[str], *, name: str = "model") -> Compil
             "(LIBTORCH_VERSION), or export the program to .pt2, which libtorch_ffi.export.load() runs"
         )
     if not os.path.isfile(text):  # noqa: PTH113 - as in export
-        raise FileNotFoundError(f"there is no file {text} to load a program from")
+        raise FileNotFoundError(
+            f"there is no file {text}: load_trusted() takes what torch._inductor.aoti_compile_and_package wrote"
+        )
     _judge(text, name)
     try:
         return CompiledProgram(core.NativePackage(text, name))

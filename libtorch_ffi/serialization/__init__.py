@@ -30,7 +30,23 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 _ZIP = b"PK"
-_TAR = 257, b"ustar"
+_START = 300
+"""Bytes of a file that tell what it is."""
+
+_KINDS = (
+    (
+        257,
+        b"ustar",
+        "It is a tar archive, as torch before 0.1.10 wrote them: load and save it with a torch that reads it",
+    ),
+    (8, b"{", "It may be a safetensors file: libtorch_ffi.safetensors.load_file reads it"),
+    (0, b"\x93NUMPY", "It is a file of NumPy's: libtorch_ffi.npz.load_npy reads it"),
+    (0, b"\x80", "It is a pickle of Python's, and not by torch.save: save its tensors with libtorch_ffi.save"),
+    (0, b"version https://git-lfs", "It is what Git LFS leaves in a file's place: `git lfs pull` fetches the file"),
+    (0, b"<", "It looks like a web page, which a download left in the file's place: download the file itself"),
+)
+"""Other files that are mistaken for torch's: the bytes that tell them, where these are, and what to do."""
+
 _PARTS = 5
 
 _OTHERS = {
@@ -61,7 +77,8 @@ def load(
         Always true: nothing but tensors, numbers, texts and plain containers is read, and no code is ever run.
     mmap
         Let the file itself be the tensors' memory, of which only what is looked at is read. Writing to a tensor does
-        not write to the file; the file is not to be changed meanwhile.
+        not write to the file; the file is not to be changed meanwhile. A damaged byte in a tensor goes unnoticed then;
+        a tensor that is read is compared with its checksum, where the file is an archive that has them.
 
     Raises
     ------
@@ -78,13 +95,15 @@ def load(
     with _opened(f) as file:
         memory: Memory = Mapped(file) if mmap else Read(file)
         file.seek(0)
-        start = file.read(_TAR[0] + len(_TAR[1]))
+        start = file.read(_START)
         if start.startswith(_ZIP):
             loaded = _Zipped(Archive(file), memory, map_location).load()
         elif start.startswith(START):
             loaded = LegacyFile(file, memory, map_location).load()
         else:
-            raise ArchiveError(f"{_called(f)} is no file of torch.save's: it begins with {start[:8]!r}{_guess(start)}")
+            raise ArchiveError(
+                f"{_called(f)} is no file of torch.save's: it begins with {start[:8]!r}. {_guess(start)}"
+            )
         memory.finish()
         return loaded
 
@@ -96,7 +115,8 @@ def save(obj: object, f: str | os.PathLike[str] | BinaryIO) -> None:
     ----------
     obj
         A tensor, a number, a text, or dicts, lists, tuples and sets of them. Tensors that share memory do so again when
-        they are loaded; a view takes all of its storage along.
+        they are loaded; a view takes all of its storage along. A tensor of a subclass, such as ``nn.Parameter``, is
+        written as the tensor that it is: its class would be a program to whoever reads the file.
     f
         A path, or a file that is open for writing bytes.
 
@@ -143,16 +163,13 @@ def _called(f: object) -> str:
 
 
 def _guess(start: bytes) -> str:
-    place, mark = _TAR
-    if start[place:].startswith(mark):
-        return ". It is a tar archive, as torch before 0.1.10 wrote them: load and save it with a torch that reads it"
-    if start[8:9] == b"{":
-        return ". It may be a safetensors file: libtorch_ffi.safetensors.load_file reads it"
-    if start[:6] == b"\x93NUMPY":
-        return ". It is a file of NumPy's: libtorch_ffi.npz.load_npy reads it"
-    if start[:1] == b"\x80":
-        return ". It is a pickle of Python's, and not by torch.save"
-    return ""
+    """Return what a file may be that is none of torch's, and what to do about it."""
+    if not start:
+        return "It is empty: write or download it again"
+    for place, mark, hint in _KINDS:
+        if start[place:].startswith(mark):
+            return hint
+    return "torch.save's begin with PK: see where it comes from, or save what it holds with torch.save"
 
 
 class _Zipped:
@@ -184,7 +201,7 @@ class _Zipped:
             raise ArchiveError(f"the pickle describes a storage wrongly: {identity!r:.200}")
         if key not in self._loaded:
             record = self._archive.find(f"data/{key}")
-            memory = self._memory.bytes_at(record.offset, record.size)
+            memory = self._memory.bytes_at(record.offset, record.size, checksum=record.crc)
             self._loaded[key] = placed(memory, location, self._where, self._memory)
         memory = self._loaded[key]
         size = count * (1 if kind.dtype is None else kind.dtype.itemsize)

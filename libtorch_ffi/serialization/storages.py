@@ -11,7 +11,7 @@ import mmap
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from libtorch_ffi._aten import one
 from libtorch_ffi._binding import core
@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     class Memory(Protocol):
         """Where bytes of a file become a tensor's."""
 
-        def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST) -> Tensor:
-            """Return so many bytes as a tensor with a storage of its own; they are there after `finish`."""
+        def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST, checksum: int = 0) -> Tensor:
+            """Return so many bytes as a tensor with a storage of its own; they are there after `finish`.
+
+            `checksum` is their CRC-32, or 0 where none is known.
+            """
 
         def finish(self) -> None:
             """Bring all bytes into the tensors that were returned."""
@@ -63,8 +66,9 @@ class Mapped:
         except (OSError, ValueError) as error:
             raise ArchiveError(f"the file cannot be mapped into memory: {error}") from error
 
-    def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST) -> Tensor:
+    def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST, checksum: int = 0) -> Tensor:
         """Return a tensor over a part of the mapping; a copy where its elements would not be aligned."""
+        del checksum  # to compare it would be to look at all
         if size == 0:
             return _empty((0,), dtype=core.uint8)
         part = self._memory[offset : offset + size]
@@ -85,15 +89,21 @@ class Read:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._waiting: list[tuple[int, memoryview]] = []
+        self._waiting: list[_Piece] = []
+        self._sums: list[tuple[int, range]] = []
 
-    def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST) -> Tensor:
+    def bytes_at(self, offset: int, size: int, alignment: int = _WIDEST, checksum: int = 0) -> Tensor:
         """Return a new tensor for a part of the file."""
         del alignment  # of new memory every one
         tensor = _empty((size,), dtype=core.uint8)
         if size:
-            memory = memoryview(tensor)
-            self._waiting += [(offset + start, memory[start : start + _PIECE]) for start in range(0, size, _PIECE)]
+            memory, before = memoryview(tensor), len(self._waiting)
+            self._waiting += [
+                _Piece(offset + start, memory[start : start + _PIECE], checksum != 0)
+                for start in range(0, size, _PIECE)
+            ]
+            if checksum:
+                self._sums.append((checksum, range(before, len(self._waiting))))
         return tensor
 
     def finish(self) -> None:
@@ -102,17 +112,48 @@ class Read:
         Raises
         ------
         ArchiveError
-            If the file ends before.
+            If the file ends before, or what is read does not have its checksum.
         """
         pieces, self._waiting = self._waiting, []
+        sums, self._sums = self._sums, []
         threads = min(_MOST_THREADS, os.cpu_count() or 1, len(pieces))
         if threads > 1 and _is_real(self._file):
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(partial(_read_piece, self._file.fileno()), pieces))
-            return
-        for offset, memory in pieces:
-            self._file.seek(offset)
-            read_into(self._file, memory)
+                found = list(pool.map(partial(_read_piece, self._file.fileno()), pieces))
+        else:
+            found = [_read_in_turn(self._file, piece) for piece in pieces]
+        for checksum, numbers in sums:
+            _compare(checksum, [(found[number], pieces[number]) for number in numbers])
+
+
+class _Piece(NamedTuple):
+    """A part of the file, where its bytes go, and whether their checksum is asked for."""
+
+    offset: int
+    memory: memoryview
+    summed: bool
+
+
+def _crc32(piece: _Piece) -> int:
+    """Return the checksum of what was read, while it is in the processor's cache; 0 where none is asked for."""
+    if not piece.summed:
+        return 0
+    from isal import isal_zlib  # several times as fast as zlib's
+
+    return int(isal_zlib.crc32(piece.memory))
+
+
+def _compare(checksum: int, parts: list[tuple[int, _Piece]]) -> None:
+    from isal import isal_zlib
+
+    whole = 0
+    for part, piece in parts:
+        whole = isal_zlib.crc32_combine(whole, part, len(piece.memory))
+    if whole != checksum:
+        raise ArchiveError(
+            f"the tensor at byte {parts[0][1].offset} of the file is damaged: its checksum is {whole:08x}, the archive "
+            f"says {checksum:08x}. Copy the file anew; load(…, mmap=True) would take the bytes as they are"
+        )
 
 
 def _is_real(file: BinaryIO) -> bool:
@@ -120,14 +161,21 @@ def _is_real(file: BinaryIO) -> bool:
     return hasattr(os, "preadv") and isinstance(file, (io.FileIO, io.BufferedReader, io.BufferedRandom))
 
 
-def _read_piece(descriptor: int, piece: tuple[int, memoryview]) -> None:
-    offset, memory = piece
+def _read_piece(descriptor: int, piece: _Piece) -> int:
+    offset, memory = piece.offset, piece.memory
     done = 0
     while done < len(memory):
         count = os.preadv(descriptor, [memory[done:]], offset + done)
         if count == 0:
             raise ArchiveError(f"the file ends {len(memory) - done} bytes before the tensor in it does")
         done += count
+    return _crc32(piece)
+
+
+def _read_in_turn(file: BinaryIO, piece: _Piece) -> int:
+    file.seek(piece.offset)
+    read_into(file, piece.memory)
+    return _crc32(piece)
 
 
 def read_into(file: BinaryIO, memory: memoryview) -> None:

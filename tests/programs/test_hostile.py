@@ -126,3 +126,20 @@ def test_a_bomb_is_refused() -> None:
     assert content.count(size) >= 2
     with pytest.raises(LibtorchFFIError, match="claims 2147483648 bytes, which cannot be"):
         export.load(content.replace(size, (1 << 31).to_bytes(4, "little")))
+
+
+def test_a_directory_that_begins_before_the_file_is_refused() -> None:
+    content = bytearray(program())
+    place = content.rindex(b"PK\5\6") + 16
+    offset = int.from_bytes(content[place : place + 4], "little")
+    content[place : place + 4] = (offset + 100).to_bytes(4, "little")
+    with pytest.raises(LibtorchFFIError, match="cut off or damaged"):
+        export.load(bytes(content))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none.pt2"
+    with pytest.raises(FileNotFoundError, match=r"no file .*none\.pt2: export\.load\(\) takes a \.pt2"):
+        export.load(path)
+    with pytest.raises(FileNotFoundError, match=r"no file .*none\.pt2: jit\.load\(\) takes an archive"):
+        jit.load(path)

@@ -377,3 +377,63 @@ def test_objects_that_contain_themselves() -> None:
     again = lt.load("x.pt")
     assert again[0] == 1
     assert again[1] is again
+
+
+# What is told of a file that is not as it should be
+
+
+def _save_rows(rows: int) -> int:
+    """Write a tensor of that many rows; return where a byte of its elements lies in the file."""
+    lt.save({"a": lt.full((rows, 1024), 3.5)}, "x.pt")
+    with Path("x.pt").open("rb") as file:
+        return Archive(file).find("data/0").offset + 4 * 1024 * rows - 5
+
+
+@pytest.mark.parametrize("rows", [1, 5000])
+def test_a_damaged_byte_of_a_tensor_is_told(rows: int) -> None:
+    place = _save_rows(rows)
+    assert lt.load("x.pt")["a"].sum().item() == 3.5 * 1024 * rows
+    content = bytearray(Path("x.pt").read_bytes())
+    content[place] ^= 1
+    Path("x.pt").write_bytes(content)
+    for source in ("x.pt", io.BytesIO(content)):
+        with pytest.raises(ArchiveError, match=r"tensor at byte \d+ of the file is damaged.*Copy the file anew"):
+            lt.load(source)
+    assert lt.load("x.pt", mmap=True)["a"].ne(3.5).sum().item() == 1
+
+
+def test_an_archive_without_checksums(torch: ModuleType) -> None:
+    before = torch.serialization.get_crc32_options()
+    try:
+        torch.serialization.set_crc32_options(compute_crc32=False)
+        torch.save({"a": torch.arange(3)}, "x.pt")
+    finally:
+        torch.serialization.set_crc32_options(before)
+    with zipfile.ZipFile("x.pt") as file:
+        assert {info.CRC for info in file.infolist()} == {0}
+    for mmap in (False, True):
+        assert lt.load("x.pt", mmap=mmap)["a"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "It is empty: write or download it again"),
+        (b"<!DOCTYPE html>", "looks like a web page.*download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "`git lfs pull` fetches"),
+        (b"\x93NUMPY\x01\x00", r"npz\.load_npy reads it"),
+        (b"\x40\x00\x00\x00\x00\x00\x00\x00{", r"safetensors\.load_file reads it"),
+        (b"\x80\x04K\x01.", "save its tensors with libtorch_ffi.save"),
+        (b"GGUF\x03\x00\x00\x00", "begins with b'GGUF.*save what it holds with torch.save"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(content: bytes, message: str) -> None:
+    Path("x.pt").write_bytes(content)
+    with pytest.raises(ArchiveError, match=message):
+        lt.load("x.pt")
+
+
+def test_a_subclass_is_saved_as_a_plain_tensor() -> None:
+    lt.save({"a": lt.nn.Parameter(lt.ones(2)), "b": lt.nn.Parameter(lt.ones(2), requires_grad=False)}, "x.pt")
+    again = lt.load("x.pt")
+    assert [(type(value), value.requires_grad) for value in again.values()] == [(lt.Tensor, True), (lt.Tensor, False)]
