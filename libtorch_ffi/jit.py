@@ -355,6 +355,10 @@ def load(f: Source, map_location: Device | None = None, _extra_files: dict[str, 
             module, found = core.load_script_buffer(content, where, list(extra))
     except RuntimeError as error:
         raise ProgramError(f"{called(content)} is no module of TorchScript that libtorch can load: {error}") from None
+    except MemoryError:
+        raise ProgramError(
+            f"{called(content)} asks for more memory than there is: it is damaged, or too large for this machine"
+        ) from None
     extra.update(found)
     return ScriptModule._over(module)
 
