@@ -27,11 +27,18 @@ def _installed(name: str) -> ModuleType:
         return importlib.import_module(name)
 
 
-def classify(images: Any, weights: Any) -> Any:
-    """A network of two layers: what a worker computes."""
-    first, bias, second = weights
-    with lt.no_grad():
-        return functional.softmax(functional.linear(functional.relu(functional.linear(images, first, bias)), second), 1)
+def _worker() -> Any:
+    """Return a network of two layers as a function that brings its names along: workers do not have this module."""
+
+    def infer(images: Any, weights: Any) -> Any:
+        import libtorch_ffi as lt
+
+        first, bias, second = weights
+        with lt.no_grad():
+            hidden = functional.relu(functional.linear(images, first, bias))
+            return functional.softmax(functional.linear(hidden, second), 1)
+
+    return infer
 
 
 def _network() -> tuple[Any, Any, Any]:
@@ -44,7 +51,7 @@ def _batches() -> list[Any]:
 
 
 def _expected() -> list[Any]:
-    return [classify(images, _network()) for images in _batches()]
+    return [_worker()(images, _network()) for images in _batches()]
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ def dask() -> Iterator[Any]:
 @pytest.mark.filterwarnings("ignore")
 def test_inference_fanned_out_over_dask(dask: Any) -> None:
     [weights] = dask.scatter([_network()], broadcast=True)
-    answers = dask.gather(dask.map(classify, _batches(), weights=weights))
+    answers = dask.gather(dask.map(_worker(), _batches(), weights=weights))
     for answer, expected in zip(answers, _expected(), strict=True):
         assert lt.allclose(answer, expected)
     assert dask.submit(lambda network: [w.requires_grad for w in network], weights).result() == [False, True, False]
@@ -100,21 +107,6 @@ def test_inference_fanned_out_over_ray(ray: Any) -> None:
     answers = ray.get([infer.remote(images, weights) for images in _batches()], timeout=120)
     for answer, expected in zip(answers, _expected(), strict=True):
         assert lt.allclose(answer, expected)
-
-
-def _worker() -> Any:
-    """`classify` as a function that brings its names along: the workers do not have this module."""
-
-    def infer(images: Any, weights: Any) -> Any:
-        import libtorch_ffi as lt
-        from libtorch_ffi.nn import functional
-
-        first, bias, second = weights
-        with lt.no_grad():
-            hidden = functional.relu(functional.linear(images, first, bias))
-            return functional.softmax(functional.linear(hidden, second), 1)
-
-    return infer
 
 
 def test_elements_are_one_buffer_beside_the_pickle() -> None:
