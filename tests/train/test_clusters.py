@@ -28,11 +28,9 @@ def _installed(name: str) -> ModuleType:
 
 
 def _worker() -> Any:
-    """Return a network of two layers as a function that brings its names along: workers do not have this module."""
+    """Return a network of two layers: one within another function is pickled by value, which workers need."""
 
     def infer(images: Any, weights: Any) -> Any:
-        import libtorch_ffi as lt
-
         first, bias, second = weights
         with lt.no_grad():
             hidden = functional.relu(functional.linear(images, first, bias))
