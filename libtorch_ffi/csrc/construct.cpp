@@ -177,7 +177,7 @@ void store(int64_t*& next, PyObject* object) {
 template <>
 void store(uint64_t*& next, PyObject* object) {
     if (PyLong_CheckExact(object) == 0) {
-        *next++ = read_element(object).to<uint64_t>();
+        *next++ = to_unsigned(read_element(object));
         return;
     }
     *next++ = PyLong_AsUnsignedLongLong(object);
@@ -216,7 +216,7 @@ at::Tensor filled_unsigned(PyObject* data, at::IntArrayRef shape) {
     at::Tensor tensor = at::empty(shape, at::kLong);
     auto* next = reinterpret_cast<uint64_t*>(tensor.data_ptr<int64_t>());
     fill(next, data, shape);
-    return tensor.view(at::kUInt64);
+    return tensor.view(unsigned64);
 }
 
 /// Refuses what a narrower integer dtype cannot hold. A negative number wraps in an unsigned one, as c10 lets it.
@@ -225,7 +225,7 @@ void check_range(const at::Tensor& integers, at::ScalarType dtype) {
     const int bits = static_cast<int>(8 * c10::elementSize(dtype)) - (is_signed ? 1 : 0);
     const int64_t most = (int64_t{1} << bits) - 1;
     const int64_t least = is_signed ? -most - 1 : -most;
-    const auto* values = integers.const_data_ptr<int64_t>();
+    const auto* values = integers.data_ptr<int64_t>();
     if (std::any_of(values, values + integers.numel(), [&](int64_t value) { return value < least || value > most; })) {
         raise(PyExc_RuntimeError, "value cannot be converted to type %s without overflow", c10::toString(dtype));
     }
@@ -243,7 +243,7 @@ at::Tensor filled_as(PyObject* data, const Survey& survey) {
             return filled<int64_t>(data, survey.shape);
         case at::kBool:
             return filled<bool>(data, survey.shape);
-        case at::kUInt64:
+        case unsigned64:
             return filled_unsigned(data, survey.shape);
         default:
             break;

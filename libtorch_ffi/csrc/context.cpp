@@ -5,7 +5,6 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <ATen/autocast_mode.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 
@@ -13,6 +12,7 @@
 #include <string>
 #include <type_traits>
 
+#include "autocast.h"
 #include "releases.h"
 #include "values.h"
 
@@ -115,37 +115,6 @@ void set_matmul_precision(const std::string& precision) {
 }
 
 // Autocast
-
-namespace autocast {
-using namespace at::autocast;
-
-#if !LTF_SINCE(4)
-// Before 2.4 each kind of device has functions of its own; these are the two that a wheel or a zip is made for.
-bool is_autocast_available(at::DeviceType device) { return device == at::kCPU || device == at::kCUDA; }
-
-bool of_cpu(at::DeviceType device) {
-    if (!is_autocast_available(device)) {
-        raise(PyExc_RuntimeError, "libtorch %s has no autocast for %s", TORCH_VERSION,
-              c10::DeviceTypeName(device, true).c_str());
-    }
-    return device == at::kCPU;
-}
-
-bool is_autocast_enabled(at::DeviceType device) { return of_cpu(device) ? is_cpu_enabled() : is_enabled(); }
-
-void set_autocast_enabled(at::DeviceType device, bool enabled) {
-    of_cpu(device) ? set_cpu_enabled(enabled) : set_enabled(enabled);
-}
-
-at::ScalarType get_autocast_dtype(at::DeviceType device) {
-    return of_cpu(device) ? get_autocast_cpu_dtype() : get_autocast_gpu_dtype();
-}
-
-void set_autocast_dtype(at::DeviceType device, at::ScalarType dtype) {
-    of_cpu(device) ? set_autocast_cpu_dtype(dtype) : set_autocast_gpu_dtype(dtype);
-}
-#endif
-}  // namespace autocast
 
 at::DeviceType autocast_type(const pybind11::handle& object) {
     at::Device device(at::kCPU);

@@ -97,10 +97,12 @@ constexpr std::pair<at::ScalarType, ElementType> kTypes[] = {
     {at::kComplexFloat, {kComplex, 64, 1}},
     {at::kComplexDouble, {kComplex, 128, 1}},
     {at::kBool, {kBool, 8, 1}},
-#if LTF_SINCE(2)
+#if LTF_SINCE(1)
     {at::kFloat8_e4m3fn, {10, 8, 1}},
-    {at::kFloat8_e4m3fnuz, {11, 8, 1}},
     {at::kFloat8_e5m2, {12, 8, 1}},
+#endif
+#if LTF_SINCE(2)
+    {at::kFloat8_e4m3fnuz, {11, 8, 1}},
     {at::kFloat8_e5m2fnuz, {13, 8, 1}},
 #endif
 };

@@ -4,6 +4,8 @@
 
 #include <unordered_set>
 
+#include "releases.h"
+
 namespace ltf {
 namespace {
 
@@ -32,7 +34,7 @@ c10::IValue read_tensors(const std::vector<Operand>& items, Frame& frame) {
 }
 
 c10::IValue read_optional_tensors(const std::vector<Operand>& items, Frame& frame) {
-    c10::List<std::optional<at::Tensor>> list;
+    c10::List<Optional<at::Tensor>> list;
     list.reserve(items.size());
     for (const Operand& item : items) {
         list.push_back(item.read(frame).toOptional<at::Tensor>());

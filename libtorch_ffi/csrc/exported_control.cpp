@@ -1,8 +1,7 @@
 // Owns the nodes of a program that run graphs: branches, loops, and graphs in another mode of gradients or autocast.
-#include <ATen/autocast_mode.h>
-
 #include <unordered_map>
 
+#include "autocast.h"
 #include "exported.h"
 
 namespace ltf {
@@ -175,24 +174,24 @@ class SetGradEnabled final : public ControlNode {
 /// Autocast of one type of device for its lifetime.
 class Autocast {
   public:
-    Autocast(at::DeviceType device, bool on, std::optional<at::ScalarType> dtype)
+    Autocast(at::DeviceType device, bool on, Optional<at::ScalarType> dtype)
         : device_(device),
-          was_on_(at::autocast::is_autocast_enabled(device)),
-          dtype_(at::autocast::get_autocast_dtype(device)) {
-        at::autocast::set_autocast_enabled(device, on);
+          was_on_(autocast::is_autocast_enabled(device)),
+          dtype_(autocast::get_autocast_dtype(device)) {
+        autocast::set_autocast_enabled(device, on);
         if (dtype.has_value()) {
-            at::autocast::set_autocast_dtype(device, *dtype);
+            autocast::set_autocast_dtype(device, *dtype);
         }
-        at::autocast::increment_nesting();
+        autocast::increment_nesting();
     }
     Autocast(const Autocast&) = delete;
     Autocast& operator=(const Autocast&) = delete;
     ~Autocast() {
-        if (at::autocast::decrement_nesting() == 0) {
-            at::autocast::clear_cache();
+        if (autocast::decrement_nesting() == 0) {
+            autocast::clear_cache();
         }
-        at::autocast::set_autocast_enabled(device_, was_on_);
-        at::autocast::set_autocast_dtype(device_, dtype_);
+        autocast::set_autocast_enabled(device_, was_on_);
+        autocast::set_autocast_dtype(device_, dtype_);
     }
 
   private:

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "releases.h"
 #include "tensor.h"
 
 #ifdef LTF_GLOO
@@ -61,7 +62,7 @@ c10::intrusive_ptr<c10d::TCPStore> make_store(const std::string& host, uint16_t 
     c10d::TCPStoreOptions options;
     options.port = port;
     options.isServer = is_master;
-    options.numWorkers = world_size;
+    options.numWorkers = as_optional(world_size);
     options.waitWorkers = wait_for_workers;
     options.timeout = timeout_of(timeout);
     const WithoutGil released;

@@ -29,10 +29,16 @@ Optional<T> as_optional(const std::optional<T>& value) {
 
 #if LTF_SINCE(3)
 inline constexpr at::ScalarType unsigned16 = at::kUInt16, unsigned32 = at::kUInt32, unsigned64 = at::kUInt64;
+
+/// A number as a uint64.
+inline uint64_t to_unsigned(const at::Scalar& scalar) { return scalar.to<uint64_t>(); }
 #else
 /// Dtypes that are not there.
 inline constexpr at::ScalarType unsigned16 = at::ScalarType::Undefined, unsigned32 = unsigned16,
                                 unsigned64 = unsigned16;
+
+/// A number as a uint64: none is larger than an int64.
+inline uint64_t to_unsigned(const at::Scalar& scalar) { return static_cast<uint64_t>(scalar.to<int64_t>()); }
 #endif
 
 namespace releases {
@@ -71,9 +77,29 @@ auto wrap_outputs(Rank<0>, const Saved&, const View&, Node&, const Args&... args
     return torch::autograd::_wrap_outputs(args...);
 }
 
-[[noreturn]] inline void lacking(const char* what) {
-    TORCH_CHECK_NOT_IMPLEMENTED(false, "libtorch ", TORCH_VERSION, " has no ", what,
-                                ": build against a later release (LIBTORCH_VERSION)");
+/// Memory that may be written to: of 2.1 and later, where a storage may be a copy that waits for a first write.
+template <class Storage>
+auto mutable_data(Rank<1>, const Storage& storage) -> decltype(storage.mutable_data()) {
+    return storage.mutable_data();
+}
+template <class Storage>
+void* mutable_data(Rank<0>, const Storage& storage) {
+    return storage.data();
+}
+
+/// Whether a tensor lies on an MTIA device, of which libtorch knows since 2.1.
+template <class Tensor>
+auto is_mtia(Rank<1>, const Tensor& tensor) -> decltype(tensor.is_mtia()) {
+    return tensor.is_mtia();
+}
+template <class Tensor>
+bool is_mtia(Rank<0>, const Tensor&) {
+    return false;
+}
+
+[[noreturn]] inline void lacking(const char* what, const char* since) {
+    TORCH_CHECK_NOT_IMPLEMENTED(false, "libtorch ", TORCH_VERSION, " has no ", what, ": build against ", since,
+                                " or later (LIBTORCH_VERSION)");
 }
 
 template <class Guard>
@@ -83,7 +109,7 @@ auto new_stream(Rank<1>, const Guard& guard, at::Device device, int priority)
 }
 template <class Guard>
 c10::Stream new_stream(Rank<0>, const Guard&, at::Device, int) {
-    lacking("streams of one's own");
+    lacking("streams of one's own", "2.4");
 }
 
 template <class Event>
@@ -92,7 +118,7 @@ auto synchronize(Rank<1>, const Event& event) -> decltype(event.synchronize()) {
 }
 template <class Event>
 void synchronize(Rank<0>, const Event&) {
-    lacking("events that can be waited for");
+    lacking("events that can be waited for", "2.4");
 }
 
 template <class Event>
@@ -101,7 +127,7 @@ auto elapsed_time(Rank<1>, const Event& start, const Event& end) -> decltype(sta
 }
 template <class Event>
 double elapsed_time(Rank<0>, const Event&, const Event&) {
-    lacking("events that take the time");
+    lacking("events that take the time", "2.4");
 }
 
 }  // namespace releases

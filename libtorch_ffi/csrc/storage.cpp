@@ -1,6 +1,7 @@
 // Owns UntypedStorage. It shows memory; what lies there is read, written and resized through tensors.
 #include "storage.h"
 
+#include "releases.h"
 #include "values.h"
 
 namespace ltf {
@@ -15,7 +16,10 @@ void register_storage(pybind11::module_& module) {
         .def("size", bytes, "How many bytes it has.")
         .def("__len__", bytes)
         .def(
-            "data_ptr", [](const c10::Storage& self) { return reinterpret_cast<std::uintptr_t>(self.mutable_data()); },
+            "data_ptr",
+            [](const c10::Storage& self) {
+                return reinterpret_cast<std::uintptr_t>(releases::mutable_data(releases::Rank<1>(), self));
+            },
             "The address of its first byte.")
         .def(
             "resizable", [](const c10::Storage& self) { return self.resizable(); }, "Whether it can grow and shrink.")

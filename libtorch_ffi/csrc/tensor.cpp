@@ -13,6 +13,7 @@
 #include "methods.h"
 #include "node.h"
 #include "numbers.h"
+#include "releases.h"
 #include "values.h"
 
 namespace ltf {
@@ -102,7 +103,7 @@ PyObject* get_is_sparse_csr(const at::Tensor& self) { return boolean(self.is_spa
 PyObject* get_is_quantized(const at::Tensor& self) { return boolean(self.is_quantized()); }
 PyObject* get_is_nested(const at::Tensor& self) { return boolean(self.is_nested()); }
 PyObject* get_is_mkldnn(const at::Tensor& self) { return boolean(self.is_mkldnn()); }
-PyObject* get_is_mtia(const at::Tensor& self) { return boolean(self.is_mtia()); }
+PyObject* get_is_mtia(const at::Tensor& self) { return boolean(releases::is_mtia(releases::Rank<1>(), self)); }
 PyObject* get_is_vulkan(const at::Tensor& self) { return boolean(self.is_vulkan()); }
 PyObject* get_is_xla(const at::Tensor& self) { return boolean(self.is_xla()); }
 PyObject* get_is_xpu(const at::Tensor& self) { return boolean(self.is_xpu()); }

@@ -11,6 +11,8 @@
 #include <ATen/DeviceAccelerator.h>
 #endif
 
+#include "releases.h"
+
 namespace ltf {
 
 PyTypeObject* dtype_type = nullptr;
@@ -361,8 +363,8 @@ PyObject* wrap(const at::Scalar& scalar) {
         const auto value = scalar.toComplexDouble();
         return PyComplex_FromDoubles(value.real(), value.imag());
     }
-    if (scalar.type() == at::kUInt64) {
-        return PyLong_FromUnsignedLongLong(scalar.to<uint64_t>());
+    if (scalar.type() == unsigned64) {
+        return PyLong_FromUnsignedLongLong(to_unsigned(scalar));
     }
     return PyLong_FromLongLong(scalar.toLong());
 }
@@ -428,7 +430,10 @@ void register_values(pybind11::module_& module) {
     const std::pair<at::Layout, const char*> layout_names[] = {
         {at::kStrided, "strided"},      {at::kSparse, "sparse_coo"},    {at::kSparseCsr, "sparse_csr"},
         {at::kSparseCsc, "sparse_csc"}, {at::kSparseBsr, "sparse_bsr"}, {at::kSparseBsc, "sparse_bsc"},
-        {at::kMkldnn, "_mkldnn"},       {at::kJagged, "jagged"},
+        {at::kMkldnn, "_mkldnn"},
+#if LTF_SINCE(2)
+        {at::kJagged, "jagged"},
+#endif
     };
     for (const auto& [layout, name] : layout_names) {
         add_constant(module, layout_type, layouts, static_cast<int64_t>(layout), name);

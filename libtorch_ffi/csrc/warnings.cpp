@@ -83,7 +83,8 @@ static_assert(sizeof(Relay) == sizeof(c10::WarningHandler), "it takes the place 
 
 bool is_deprecation(const c10::Warning& warning) {
     const auto type = warning.type();
-    return std::holds_alternative<c10::DeprecationWarning>(type);
+    using std::holds_alternative;  // of std's variant, or of the one that c10 has until 2.0
+    return holds_alternative<c10::DeprecationWarning>(type);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@ namespace gloo::rendezvous {
 
 class Store {
   public:
+    static constexpr std::chrono::milliseconds kDefaultTimeout = std::chrono::seconds(30);  // what c10d 2.0 asks for
+
     virtual ~Store();
     virtual void set(const std::string& key, const std::vector<char>& value) = 0;
     virtual std::vector<char> get(const std::string& key) = 0;
