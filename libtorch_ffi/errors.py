@@ -54,7 +54,7 @@ class LoadError(LibtorchFFIError, ImportError):
 
 
 class UnsupportedError(LibtorchFFIError, NotImplementedError):
-    """torch has it and this package does not; the message says what to use instead."""
+    """torch has it and this package, or the libtorch at hand, does not; the message says what to use instead."""
 
 
 class ProgramError(LibtorchFFIError, RuntimeError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from libtorch_ffi import _dtypes
+from libtorch_ffi._aten import lacking
 from libtorch_ffi._binding import core
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     Number: TypeAlias = bool | int | float | complex
     Kind: TypeAlias = core.dtype | str | tuple["Kind", ...]
+
+if not hasattr(core, "uint16"):
+    raise lacking("uint16, uint32 and uint64, dtypes that the array API standard asks for", "2.3")
 
 KINDS: dict[str, tuple[core.dtype, ...]] = {
     "bool": (core.bool,),
