@@ -40,8 +40,9 @@ def namespace(
         return packet
 
     def names() -> list[str]:
-        start = f"aten::{prefix}"
-        found = {name[len(start) :].partition(".")[0] for name in core.operators() if name.startswith(start)}
-        return sorted({*found, *renamed, *vars(sys.modules[module])})
+        operators = {name.partition(".")[0].removeprefix("aten::") for name in core.operators()}
+        found = {name.removeprefix(prefix) for name in operators if name.startswith(prefix)}
+        also = {name for name, operator in renamed.items() if operator in operators}
+        return sorted({*found, *also, *vars(sys.modules[module])})
 
     return look_up, names

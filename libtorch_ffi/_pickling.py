@@ -109,8 +109,8 @@ def meta(shape: tuple[int, ...], stride: tuple[int, ...], dtype: core.dtype) -> 
 
 def sparse_coo(indices: Tensor, values: Tensor, shape: tuple[int, ...], coalesced: bool) -> Tensor:
     """Make a tensor of the layout sparse_coo."""
-    make = one("sparse_coo_tensor")
-    return make(indices, values, shape, is_coalesced=coalesced)
+    make, mark = one("sparse_coo_tensor"), one("_coalesced_")  # 2.0 cannot make it coalesced
+    return mark(make(indices, values, shape), coalesced)
 
 
 def _compressed_parts(tensor: Tensor) -> tuple[Tensor, Tensor, Tensor]:

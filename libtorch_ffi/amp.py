@@ -89,8 +89,8 @@ class autocast:  # noqa: N801 - torch's name
                 core.get_autocast_dtype(self.device),
             )
         )
+        core.set_autocast_dtype(self.device, self.fast_dtype)  # first: old releases refuse some, and nothing is changed
         core.set_autocast_enabled(self.device, self.enabled)
-        core.set_autocast_dtype(self.device, self.fast_dtype)
         core.autocast_increment_nesting()
         core.set_autocast_cache_enabled(self.cache_enabled)
         return self

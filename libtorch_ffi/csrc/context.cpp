@@ -69,7 +69,7 @@ const Switch& find_switch(const std::string& name) {
             return entry;
         }
     }
-    throw pybind11::value_error("libtorch has no switch " + name);
+    throw pybind11::value_error("libtorch " + std::string(TORCH_VERSION) + " has no switch " + name);
 }
 
 /// What the library was built with.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import libtorch_ffi
 from libtorch_ffi._binding import core
+from libtorch_ffi.errors import UnsupportedError
 from libtorch_ffi.stubs.schema import parse
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ def prefixed() -> dict[str, dict[str, str]]:
     """
     found: dict[str, dict[str, str]] = {}
     for name in modules():
-        module = getattr(libtorch_ffi, name)
+        try:
+            module = getattr(libtorch_ffi, name)
+        except UnsupportedError:  # this libtorch is too old for it
+            continue
         if getattr(vars(module).get("__getattr__"), "__module__", "") == "libtorch_ffi._namespace":
             values = {one: getattr(module, one) for one in dir(module)}
             found[name] = {
