@@ -2,8 +2,7 @@
 // oneDNN's kernels. libtorch's own kernel (MKL's sgemm) lays a weight out anew in each call, which for a batch of a few
 // rows takes longer than the multiplication. Never decides that a program is run so: its caller asks for it, because
 // the layout is a second copy of the weights, and because results differ from the plain call's in their last bits.
-#include <ATen/autocast_mode.h>
-
+#include "autocast.h"
 #include "exported.h"
 #include "releases.h"
 
@@ -22,17 +21,9 @@ bool is_plain_float(const at::Tensor& tensor) {
            tensor.layout() == at::kStrided && !tensor.is_conj() && !tensor.is_neg();
 }
 
-bool autocasts() {
-#if LTF_SINCE(4)
-    return at::autocast::is_autocast_enabled(at::kCPU);
-#else
-    return at::autocast::is_cpu_enabled();
-#endif
-}
-
 /// The two operators of libtorch that reach oneDNN: one lays a weight out, the other multiplies by it.
 struct OneDnn {
-    std::optional<c10::OperatorHandle> pack, multiply;
+    Optional<c10::OperatorHandle> pack, multiply;
 
     static const OneDnn& operators() {
         static const OneDnn found{
@@ -66,7 +57,7 @@ class PackedLinear final : public Node {
         frame.stack.emplace_back(packed_);
         frame.stack.push_back(operands_[kBias].read(frame));
         frame.stack.emplace_back("none");  // no operation is fused with it
-        frame.stack.emplace_back(c10::List<std::optional<at::Scalar>>());
+        frame.stack.emplace_back(c10::List<Optional<at::Scalar>>());
         frame.stack.emplace_back();
         {
             const at::AutoDispatchBelowAutograd below;
@@ -84,8 +75,8 @@ class PackedLinear final : public Node {
             return false;
         }
         const at::Tensor& rows = input.toTensor();
-        return rows.dim() > 0 && rows.numel() > 0 && rows.size(-1) == weight_.size(1) && !autocasts() &&
-               at::globalContext().userEnabledMkldnn();
+        return rows.dim() > 0 && rows.numel() > 0 && rows.size(-1) == weight_.size(1) &&
+               !autocast::is_autocast_enabled(at::kCPU) && at::globalContext().userEnabledMkldnn();
     }
 
     std::shared_ptr<Node> plain_;
