@@ -134,7 +134,7 @@ class Archive:
         if info.file_size != info.compress_size or start + info.file_size > self._end:
             raise ProgramError(f"{self.name} is cut off or damaged: {member} does not lie within it")
         self._file.seek(start)
-        memory = memoryview(_empty((max(info.file_size, 1),), dtype=core.uint8).numpy())[: info.file_size]
+        memory = memoryview(_empty((max(info.file_size, 1),), dtype=core.uint8))[: info.file_size]
         filled = self._file.readinto(memory) if hasattr(self._file, "readinto") else 0
         return self._checked(info, memory, filled)
 
