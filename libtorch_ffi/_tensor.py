@@ -346,15 +346,15 @@ def _operator(name: str) -> Callable[..., Tensor]:
 
 
 class _Borrowed:
-    """A method that is a function of `_functions`, which takes this one's place when it is first asked for."""
+    """A method that is a function of the package, which takes this one's place when it is first asked for."""
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
 
     def __get__(self, instance: Tensor | None, owner: type[Tensor]) -> Callable[..., object]:
-        from libtorch_ffi import _functions
+        import libtorch_ffi
 
-        setattr(core.Tensor, self.__name__, getattr(_functions, self.__name__))
+        setattr(core.Tensor, self.__name__, getattr(libtorch_ffi, self.__name__))
         found: Callable[..., object] = getattr(owner if instance is None else instance, self.__name__)
         return found
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libtorch_ffi import _dlpack, _functions
+from libtorch_ffi import _dlpack
 from libtorch_ffi._aten import many, one
 from libtorch_ffi._binding import core
+from libtorch_ffi._functions.creation import asarray as _of_data
 from libtorch_ffi.array_api._dtypes import result_type
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def asarray(
     copy
         True never shares memory, False only shares, and raises ValueError where it cannot.
     """
-    return _functions.asarray(obj, dtype=dtype, device=device, copy=copy)
+    return _of_data(obj, dtype=dtype, device=device, copy=copy)
 
 
 def from_dlpack(x: object, /, *, device: Device | None = None, copy: bool | None = None) -> Tensor:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from libtorch_ffi import _functions
 from libtorch_ffi._aten import many, one
+from libtorch_ffi._functions.products import tensordot as _tensordot
 from libtorch_ffi.array_api._elementwise import both_tensors
 from libtorch_ffi.array_api._reductions import sum as total
 
@@ -102,7 +102,7 @@ def matrix_transpose(x: Tensor, /) -> Tensor:
 
 def tensordot(x1: Tensor, x2: Tensor, /, *, axes: int | tuple[Any, Any] = 2) -> Tensor:
     """Return the sum of products over dimensions of two tensors."""
-    return _functions.tensordot(*both_tensors(x1, x2), dims=axes)
+    return _tensordot(*both_tensors(x1, x2), dims=axes)
 
 
 def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import importlib
+import pkgutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,9 +84,12 @@ def test_limits_without_torch() -> None:
 def test_every_listed_function_is_there() -> None:
     from libtorch_ffi import _functions
 
-    for name in _functions.__all__:
-        assert getattr(lt, name) is getattr(_functions, name)
-        assert getattr(lt, name).__doc__
+    names = [info.name for info in pkgutil.iter_modules(_functions.__path__) if info.name != "spread"]
+    assert "products" in names
+    for module in (importlib.import_module(f"{_functions.__name__}.{name}") for name in names):
+        for name in module.__all__:
+            assert getattr(lt, name) is getattr(module, name)
+            assert getattr(lt, name).__doc__
 
 
 def test_frombuffer_shares_memory() -> None:
