@@ -41,7 +41,23 @@ class _Table(dict[int, "Callable[..., Any]"]):
     __slots__ = ("__weakref__",)
 
 
-class RemovableHandle:
+class Removable:
+    """What a ``with`` block removes at its end."""
+
+    def remove(self) -> None:
+        """Take away what this stands for."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+class RemovableHandle(Removable):
     """Removes a hook: by `remove`, or at the end of a ``with`` block.
 
     It does not keep the hook alive, nor what the hook is on.
@@ -57,14 +73,6 @@ class RemovableHandle:
         table = self._table()
         if table is not None:
             table.pop(self.id, None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.remove()
 
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from libtorch_ffi._binding import core
 from libtorch_ffi._C import OutOfMemoryError
+from libtorch_ffi._hooks import Removable
 from libtorch_ffi.autograd.grad_mode import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-
-    from typing_extensions import Self
 
     from libtorch_ffi._C import Tensor
     from libtorch_ffi._C import device as Device  # noqa: N812 - the name is a class of this module, too
@@ -393,7 +392,7 @@ def empty_cache() -> None:
         core.empty_cache(_device(None))
 
 
-class on_out_of_memory:  # noqa: N801 - used like a function
+class on_out_of_memory(Removable):  # noqa: N801 - used like a function
     """Call a function whenever an operator has run out of a device's memory, before the error reaches its caller.
 
     It is called in the thread of the operator, with nothing locked, so that it may free tensors and call `empty_cache`.
@@ -413,14 +412,6 @@ class on_out_of_memory:  # noqa: N801 - used like a function
         """Call it no more."""
         if self.hook in core.out_of_memory_hooks:
             core.out_of_memory_hooks.remove(self.hook)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.remove()
 
 
 # Random numbers

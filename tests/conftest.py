@@ -1,4 +1,4 @@
-"""What all tests share: no socket leaves this machine, one real libtorch for those that may, and torch to compare with.
+"""What all tests share: where they run, no socket that leaves this machine, a real libtorch, torch to compare with.
 
 A test that asks for `installed_libtorch` is marked `network` by that, one that asks for `torch` is marked `reference`.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import ModuleType
 
@@ -50,6 +51,23 @@ def only_loopback(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every process outside the checkout, whose sources would hide the installed package."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let the kernels do without threads of their own: sums have one order, and small calls do not wait for threads."""
+    import libtorch_ffi as lt
+
+    before = lt.get_num_threads()
+    lt.set_num_threads(1)
+    yield
+    lt.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 from libtorch_ffi._binding import core
 from libtorch_ffi._C import Node
-from libtorch_ffi._hooks import RemovableHandle, register_hook
+from libtorch_ffi._hooks import Removable, RemovableHandle, register_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Any
-
-    from typing_extensions import Self
 
     from libtorch_ffi._C import Tensor
     from libtorch_ffi._C import device as Device  # noqa: N812 - the name is an argument's, too
@@ -96,7 +94,7 @@ class _Several:
         self._hook(gradients)
 
 
-class _Handles:
+class _Handles(Removable):
     """Removes several hooks as one."""
 
     def __init__(self, handles: list[RemovableHandle]) -> None:
@@ -106,14 +104,6 @@ class _Handles:
         """Remove them."""
         for handle in self._handles:
             handle.remove()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.remove()
 
 
 def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[[list[Tensor | None]], None]) -> _Handles:

@@ -1,14 +1,8 @@
-"""What the tests of calls share: where they run, and what the summary of a run says of them."""
+"""What the tests of calls share: what the summary of a run says of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 FIGURES = pytest.StashKey[list[str]]()
 
@@ -27,9 +21,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def figures(request: pytest.FixtureRequest) -> list[str]:
     """Return the lines that the summary of the run ends with."""
     return request.config.stash[FIGURES]
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start every process outside the checkout, whose sources would hide the installed package."""
-    monkeypatch.chdir(tmp_path)

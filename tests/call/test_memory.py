@@ -16,7 +16,9 @@ import pytest
 import libtorch_ffi as lt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 _PAGE = 4096
 _MATRIX = lt.arange(6.0).reshape(2, 3)
@@ -82,15 +84,6 @@ KINDS: dict[str, Callable[[], Any]] = {
         lt.zeros(1, device="cpu"),
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Let the kernels do without threads of their own, which cost more than these calls on a busy machine."""
-    before = lt.get_num_threads()
-    lt.set_num_threads(1)
-    yield
-    lt.set_num_threads(before)
 
 
 def _resident() -> int:

@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No LIBTORCH_* variable of whoever runs the tests is heard, and the cache is a folder of the test.
-
-    Nor is the checkout heard, which a Python started in it would import in place of the installed package.
-    """
-    monkeypatch.chdir(tmp_path)
+    """No LIBTORCH_* variable of whoever runs the tests is heard, and the cache is a folder of the test."""
     for name in [name for name in os.environ if name.startswith("LIBTORCH")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("LIBTORCH_HOME", str(tmp_path / "home"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import own_environment
 import pytest
 from stand_in import make_libtorch, make_project, run_hook
 
@@ -61,11 +61,7 @@ def other_libtorch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def record() -> dict[str, Any]:
     """Return what the package under test was built against, a real libtorch."""
-    path = _PACKAGE / "_built.json"
-    if not path.is_file():
-        pytest.skip("the package under test is not built")
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
+    return own_environment.record()
 
 
 @pytest.fixture

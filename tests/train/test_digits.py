@@ -10,8 +10,9 @@ import libtorch_ffi as lt
 from libtorch_ffi import demo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import ModuleType
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 BATCHES = 45
 """One pass over the 1,438 images."""
@@ -24,15 +25,6 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "Adagrad": {"lr": 0.03},
     "LBFGS": {"max_iter": 4, "history_size": 10, "line_search_fn": "strong_wolfe"},
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums then have one order, on both sides."""
-    threads = lt.get_num_threads()
-    lt.set_num_threads(1)
-    yield
-    lt.set_num_threads(threads)
 
 
 def train(module: Any, name: str, digits: Any, *, whole: bool) -> tuple[list[float], float]:
