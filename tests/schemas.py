@@ -147,7 +147,12 @@ def _schemas_of(full_names: tuple[str, ...]) -> tuple[Schema, ...]:
 
 @cache
 def crashing() -> dict[str, str]:
-    """Overloads that bring libtorch itself down, and what they do; not to be called at random."""
+    """Overloads that bring libtorch itself down, and what they do not check; not to be called at random in torch."""
     text = Path(__file__).with_name("crashes.txt").read_text(encoding="utf-8")
     lines = (line.partition(" ") for line in text.splitlines() if line and not line.startswith("#"))
     return {name: what for name, _, what in lines}
+
+
+def refused() -> set[str]:
+    """Those of them that have the check here."""
+    return {name for name, what in crashing().items() if what.startswith("refused: ")}

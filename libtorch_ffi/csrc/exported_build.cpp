@@ -4,6 +4,7 @@
 
 #include "exported.h"
 #include "kernel_scope.h"
+#include "missing_checks.h"
 #include "registry.h"
 #include "script_values.h"
 #include "tensor.h"
@@ -24,10 +25,14 @@ class OperatorNode final : public Node {
   public:
     OperatorNode(c10::OperatorHandle handle, Work work, std::string label, std::vector<Operand> operands,
                  std::vector<Target> targets)
-        : Node(std::move(label), std::move(operands), std::move(targets)), handle_(std::move(handle)), work_(work) {}
+        : Node(std::move(label), std::move(operands), std::move(targets)),
+          handle_(std::move(handle)),
+          check_(missing_check_of(handle_.schema())),
+          work_(work) {}
 
     void run(Frame& frame) const override {
         push(frame);
+        make_missing_check(check_, handle_.schema(), frame.stack);
         {
             std::optional<at::AutoDispatchBelowAutograd> below;
             if (!frame.differentiable && work_ != Work::foreign && is_usual(frame.stack)) {
@@ -57,6 +62,7 @@ class OperatorNode final : public Node {
     }
 
     c10::OperatorHandle handle_;
+    Check check_;
     Work work_;
 };
 

@@ -215,7 +215,8 @@ Plan::Plan(const c10::OperatorHandle& handle) : handle_(handle) {
         required_ += argument.default_value().has_value() ? 0 : 1;
     }
     work_ = native && !works_in_autograd(name) ? work_of(handle) : Work::foreign;
-    direct_ = native ? direct_call_of(handle) : nullptr;
+    check_ = missing_check_of(schema);
+    direct_ = native && check_ == nullptr ? direct_call_of(handle) : nullptr;
     changes_list_ = native && name.rfind("_foreach_", 0) == 0 && schema.returns().empty();
     named_results_ = schema.returns().size() > 1;
     for (const c10::Argument& result : schema.returns()) {
@@ -310,6 +311,7 @@ std::string Plan::refusal(const Arguments& arguments) {
 PyObject* Plan::invoke(Call& call, Lists lists) {
     {
         const KernelScope scope(call.facts, work_);
+        make_missing_check(check_, schema(), call.stack);
         handle_.callBoxed(&call.stack);
     }
     return wrap_results(call, lists);

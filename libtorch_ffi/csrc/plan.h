@@ -12,6 +12,7 @@
 #include "convert.h"
 #include "direct.h"
 #include "kernel_scope.h"
+#include "missing_checks.h"
 
 namespace ltf {
 
@@ -99,6 +100,7 @@ class Plan {
     bool factory_ = false;
     Work work_ = Work::foreign;
     PyTypeObject* result_type_ = nullptr;
+    Check check_ = nullptr;           // what libtorch should have checked, for a few operators
     std::unique_ptr<Direct> direct_;  // null where the call is boxed
     torch::jit::Stack spare_;         // the memory of the last call's stack
 };
