@@ -248,9 +248,10 @@ void csr_to_coo(const Given& given) {
                       rows.sizes().slice(0, static_cast<size_t>(rows.dim()) - 1) ==
                           columns.sizes().slice(0, static_cast<size_t>(rows.dim()) - 1);
     require(fits, given, "indices of the same batch, not of shapes ", rows.sizes(), " and ", columns.sizes());
+    const at::Tensor wide = rows.to(at::kLong);  // a difference of unsigned numbers is never below 0
     const bool rise =
-        rows.numel() == 0 || (rows.min().item<int64_t>() >= 0 && rows.max().item<int64_t>() <= columns.size(-1) &&
-                              (rows.size(-1) == 1 || rows.diff().ge(0).all().item<bool>()));
+        rows.numel() == 0 || (wide.min().item<int64_t>() >= 0 && wide.max().item<int64_t>() <= columns.size(-1) &&
+                              (rows.size(-1) == 1 || wide.diff().ge(0).all().item<bool>()));
     require(rise, given, "row indices that rise from 0 to the number of columns given, ", columns.size(-1));
 }
 
