@@ -61,24 +61,34 @@ def abi_warning(name: str, libtorch: Libtorch) -> str | None:
 
 
 def _cabal(libtorch: Libtorch, home: Path | None) -> list[str]:
-    """Write ``cabal.project.local``; Cabal reads no variables from a file, so those are said in a comment."""
+    """Write ``cabal.project.local``: the folders for the project's own packages, and for hasktorch's as a dependency.
+
+    Cabal reads no variables from a file, so those are said in a comment.
+    """
     if home is None:
         variables = "LIBTORCH_SKIP_DOWNLOAD=1"
     else:
         variables = f"LIBTORCH_HOME={home} LIBTORCH_CUDA_VERSION={libtorch.flavor}"
+    folders = [
+        f"extra-include-dirs: {_listed(libtorch.include_dirs)}",
+        f"extra-lib-dirs: {_listed(libtorch.library_dirs)}",
+    ]
     return [
         f"-- hasktorch finds it, and downloads nothing, with: export {variables}",
         "shared: True",
         "executable-dynamic: True",
+        *folders,
         "",
         "package libtorch-ffi",
-        f"  extra-include-dirs: {_listed(libtorch.include_dirs)}",
-        f"  extra-lib-dirs: {_listed(libtorch.library_dirs)}",
+        *(f"  {line}" for line in folders),
     ]
 
 
 def _stack(libtorch: Libtorch, home: Path | None) -> list[str]:
-    """Write lines of ``stack.yaml``; strings of JSON are strings of YAML."""
+    """Write lines of ``stack.yaml``; strings of JSON are strings of YAML.
+
+    The rpath is for the programs: Stack gives them none to a folder of C libraries, as cabal-install does.
+    """
     if home is None:
         variables = "LIBTORCH_SKIP_DOWNLOAD=1"
     else:
@@ -91,6 +101,7 @@ def _stack(libtorch: Libtorch, home: Path | None) -> list[str]:
         "  $locals:",
         "    - --enable-shared",
         "    - --enable-executable-dynamic",
+        *(f"    - {json.dumps(f'--ghc-option=-optl{word}')}" for word in flags(libtorch).rpath),
     ]
 
 
@@ -113,13 +124,13 @@ def _cargo(libtorch: Libtorch, _home: Path | None) -> list[str]:
 
 
 def _dune(libtorch: Libtorch, _home: Path | None) -> list[str]:
-    """Write a stanza of the ``dune`` file at a project's root."""
+    """Write a stanza of the ``dune`` file at a project's root; ``link_flags`` stands there only since dune 3."""
     rpath = " ".join(f"-ccopt {_of_ocaml(word)}" for word in flags(libtorch).rpath)
     return [
         "(env",
         " (_",
         f"  (env-vars (LIBTORCH {_of_ocaml(str(libtorch.prefix))}))",
-        f"  (link_flags (:standard {rpath}))))",
+        f"  (ocamlopt_flags (:standard {rpath}))))",
     ]
 
 
@@ -153,7 +164,7 @@ SYSTEMS = {
         "cabal.project.local",
         "--",
         _cabal,
-        ("shared:", "executable-dynamic:", "package libtorch-ffi"),
+        ("shared:", "executable-dynamic:", "extra-include-dirs:", "extra-lib-dirs:", "package libtorch-ffi"),
         passes_abi=False,
     ),
     "stack": System(

@@ -85,7 +85,13 @@ def test_yaml_reads_stack_s(ask: Callable[..., Answer], new_abi: Path) -> None:
     assert yaml.safe_load(ask("env", "--for", "stack").out) == {
         "extra-include-dirs": [f"{new_abi}/include", f"{new_abi}/include/torch/csrc/api/include"],
         "extra-lib-dirs": [f"{new_abi}/lib"],
-        "configure-options": {"$locals": ["--enable-shared", "--enable-executable-dynamic"]},
+        "configure-options": {
+            "$locals": [
+                "--enable-shared",
+                "--enable-executable-dynamic",
+                f"--ghc-option=-optl-Wl,-rpath,{new_abi}/lib",
+            ]
+        },
     }
 
 

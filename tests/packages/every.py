@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from own_environment import Project
 
 pytestmark = pytest.mark.slow
+needs_ghc = pytest.mark.skipif(shutil.which("ghc") is None, reason="GHC is not installed")
 needs_cmake = pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
 
 
@@ -97,3 +99,45 @@ def test_load_inline(project: Callable[[str], Project]) -> None:
         assert mine.run("python", "run.py", LIBTORCH_EXTENSIONS_DIR=str(kept)) == USED
     [binary] = kept.rglob("*.so")
     mine.check(binary)
+
+
+def runpath(binary: Path) -> str:
+    return subprocess.run(["readelf", "-d", binary], capture_output=True, text=True, check=True).stdout
+
+
+@needs_ghc
+@pytest.mark.skipif(shutil.which("cabal") is None, reason="cabal-install is not installed")
+def test_cabal(project: Callable[[str], Project], tmp_path: Path) -> None:
+    """A package that is called otherwise than hasktorch's; Cabal's configuration names no server, so none is asked."""
+    mine = project("cabal")
+    mine.run("python", "-m", "libtorch_ffi", "env", "--for", "cabal", "--write")
+    (tmp_path / "cabal").mkdir()
+    (tmp_path / "cabal/config").touch()
+    mine.run("cabal", "v2-build", "all", CABAL_DIR=str(tmp_path / "cabal"))
+    [program] = (path for path in mine.folder.glob("dist-newstyle/**/main") if path.is_file())
+    assert mine.run(program) == "42\n"
+    assert mine.built["library_dirs"][0] in runpath(program)
+
+
+@needs_ghc
+@pytest.mark.skipif(shutil.which("stack") is None, reason="Stack is not installed")
+def test_stack(project: Callable[[str], Project], tmp_path: Path) -> None:
+    """The compiler that is installed is the resolver, so nothing is downloaded."""
+    mine = project("cabal")
+    version = mine.run("ghc", "--numeric-version").strip()
+    (mine.folder / "stack.yaml").write_text(f"resolver: ghc-{version}\nsystem-ghc: true\ninstall-ghc: false\n")
+    mine.run("python", "-m", "libtorch_ffi", "env", "--for", "stack", "--write")
+    mine.run("stack", "build", "--copy-bins", "--local-bin-path", tmp_path, STACK_ROOT=str(tmp_path / "root"))
+    assert mine.run(tmp_path / "main") == "42\n"
+    assert mine.built["library_dirs"][0] in runpath(tmp_path / "main")
+
+
+@pytest.mark.skipif(not (shutil.which("dune") and shutil.which("ocamlopt")), reason="dune or OCaml is not installed")
+def test_dune(project: Callable[[str], Project]) -> None:
+    """The variable of the environment is not what counts: the file is."""
+    mine = project("dune")
+    mine.run("python", "-m", "libtorch_ffi", "env", "--for", "dune", "--write")
+    mine.run("dune", "build", "--root", ".", "./main.exe", LIBTORCH="/nowhere")
+    program = mine.folder / "_build/default/main.exe"
+    assert mine.run(program) == "42\n"
+    assert mine.built["library_dirs"][0] in runpath(program)

@@ -1,0 +1,6 @@
+module Main (main) where
+
+import Ones (elements)
+
+main :: IO ()
+main = elements >>= print

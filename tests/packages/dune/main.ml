@@ -1,0 +1,3 @@
+external elements : unit -> int = "elements"
+
+let () = print_int (elements ())
