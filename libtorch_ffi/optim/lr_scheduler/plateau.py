@@ -8,18 +8,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from libtorch_ffi.optim.lr_scheduler.schedule import checked
+from libtorch_ffi.optim.lr_scheduler.schedule import Remembering, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any, SupportsFloat
+    from collections.abc import Sequence
+    from typing import SupportsFloat
 
     from libtorch_ffi.optim.optimizer import Optimizer
 
 __all__ = ["ReduceLROnPlateau"]
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(Remembering):
     """Times `factor` where a figure has stopped to improve.
 
     Parameters
@@ -121,17 +121,3 @@ class ReduceLROnPlateau:
             new = max(old * self.factor, lowest)
             if old - new > self.eps:
                 group["lr"] = new
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that the schedule remembers, but the optimizer."""
-        return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on where another schedule was.
-
-        Parameters
-        ----------
-        state_dict
-            What `state_dict` returned.
-        """
-        self.__dict__.update(state_dict)

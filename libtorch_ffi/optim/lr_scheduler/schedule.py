@@ -26,7 +26,25 @@ class Group(NamedTuple):
     base: float
 
 
-class LRScheduler:
+class Remembering:
+    """What all schedules have: a state that can be kept."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the schedule remembers, but the optimizer."""
+        return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on where another schedule of the same kind was.
+
+        Parameters
+        ----------
+        state_dict
+            What `state_dict` returned.
+        """
+        self.__dict__.update(state_dict)
+
+
+class LRScheduler(Remembering):
     """The base of the schedules that go by the count of their steps.
 
     Parameters
@@ -100,20 +118,6 @@ class LRScheduler:
         for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
             group["lr"] = rate
         self._step_count += 1
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that the schedule remembers, but the optimizer."""
-        return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on where another schedule of the same kind was.
-
-        Parameters
-        ----------
-        state_dict
-            What `state_dict` returned.
-        """
-        self.__dict__.update(state_dict)
 
 
 def checked(optimizer: Optimizer) -> Optimizer:
