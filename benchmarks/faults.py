@@ -5,8 +5,9 @@
 A server on loopback plays PyPI, with a torch wheel cut to a few MB. After each fault one plain install must succeed,
 the tree must verify by the sha256 of every file, and nothing else may be left; a reader that polls all the while must
 never see a tree that counts as installed and does not verify. `scale` (1 where nothing is given) multiplies the
-numbers of the campaign. Needs root for the full disk (a tmpfs) and for the second user; both are left out without it.
-Prints the counts, and exits with 1 where one expectation did not hold.
+numbers of the campaign. Needs root for the full disk (a tmpfs) and for the second user; both are left out without it,
+and the second user where the Python that runs this lies in a folder that only root may enter. Prints the counts, and
+exits with 1 where one expectation did not hold.
 """
 
 from __future__ import annotations
@@ -290,6 +291,11 @@ def second_user(campaign: Campaign) -> None:
             os.umask(before)
 
 
+def _for_everybody(path: Path) -> bool:
+    """Tell whether every user may enter a folder."""
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
 def run(scale: float, *, disks: bool = True) -> Campaign:
     """Run the campaign and return what came of it."""
     log = logging.getLogger("libtorch_ffi")
@@ -306,7 +312,8 @@ def run(scale: float, *, disks: bool = True) -> Campaign:
             together(campaign, max(2, round(16 * min(scale, 1))))
             if disks and os.geteuid() == 0:
                 full_disks(campaign, round(20 * scale))
-                second_user(campaign)
+                if _for_everybody(Path(sys.base_prefix)):
+                    second_user(campaign)
     finally:
         kept.PART_FROM, remote.READ_TIMEOUT, remote.PAUSE = before
         log.setLevel(level)
