@@ -47,6 +47,8 @@ def _take(
     chunks: Generator[bytes, None, None], box: Queue[bytes | BaseException | None], stop: threading.Event
 ) -> None:
     last: BaseException | None = None
+    if stop.is_set():  # before the first chunk: nothing was begun, and nothing is to be
+        return
     try:
         for chunk in chunks:
             if not _handed(box, chunk, stop):

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -266,4 +267,6 @@ def take_over(stage: Stage, dead: list[Path]) -> None:
     """Move the parts of archives that dead runs left to the stage's own."""
     for path in (part for folder in dead for part in (folder / _SCRATCH).glob("*")):
         (stage.path / _SCRATCH).mkdir(exist_ok=True)
-        path.rename(stage.path / _SCRATCH / path.name)
+        # One may be another user's, or be removed now by a thread that nobody waits for: then it is not used.
+        with suppress(OSError):
+            path.rename(stage.path / _SCRATCH / path.name)

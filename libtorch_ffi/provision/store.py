@@ -129,7 +129,7 @@ def staged(home: Path, target: Target) -> Iterator[Stage]:
     """
     place = target.folder(home)
     with explained(home):
-        _sweep(place, _DEBRIS)
+        _sweep_quietly(place, _DEBRIS)
         dead = _beside_all(place, _STAGE)
         stage = Stage(_beside(place, _STAGE), Pool(home, [*dead, *([place] if place.is_dir() else [])]))
         stage.path.mkdir(parents=True)
@@ -139,7 +139,7 @@ def staged(home: Path, target: Target) -> Iterator[Stage]:
             _put_in_place(stage.path, place)
         except BaseException as error:
             if not (stage.resumable or isinstance(error, KeyboardInterrupt)):
-                _sweep_quietly(place)
+                _sweep_quietly(place, _STAGE, _DEBRIS)
             raise
         finally:
             _remove_empty(home, place.parent)
@@ -259,7 +259,7 @@ def _put_in_place(stage: Path, place: Path) -> None:
     if _is_there(place):
         _set_aside(place)
     stage.rename(place)
-    _sweep(place, _STAGE, _DEBRIS)
+    _sweep_quietly(place, _STAGE, _DEBRIS)
 
 
 def _set_aside(place: Path) -> None:
@@ -275,10 +275,16 @@ def _sweep(place: Path, *kinds: str) -> None:
             path.unlink()
 
 
-def _sweep_quietly(place: Path) -> None:
-    """Remove what this run and dead ones left, as far as that can be: an error is being told already."""
-    for path in (*_beside_all(place, _STAGE), *_beside_all(place, _DEBRIS)):
-        shutil.rmtree(path, ignore_errors=True)
+def _sweep_quietly(place: Path, *kinds: str) -> None:
+    """Remove what this run and dead ones left, as far as that can be: it may be another user's, and harms nobody."""
+    for path in (path for kind in kinds for path in _beside_all(place, kind)):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+        if _is_there(path):
+            _log.info("%s is left over and may not be removed by this user; `prune` of its owner removes it", path)
 
 
 def _beside_all(place: Path, kind: str) -> list[Path]:

@@ -19,6 +19,7 @@ from world import assert_nothing_left, assert_verifies
 
 from libtorch_ffi.errors import StoreError
 from libtorch_ffi.provision import ensure, installed, mark, remove, stage
+from libtorch_ffi.provision.store import prune
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,6 +156,24 @@ def test_the_stage_of_a_live_run_is_left_alone(cpu_world: World) -> None:
     assert child.communicate(timeout=120)[0].split()[-1] == "pypi"
     waiting.join(timeout=120)
     assert len(cpu_world.site.asked_for("/simple/torch/")) == 1
+
+
+def test_debris_of_another_user_hinders_no_install(cpu_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    debris = cpu_world.settings.target.folder(cpu_world.settings.home).parent / ".cpu.debris-1-0"
+    debris.mkdir(parents=True)
+    rmtree = shutil.rmtree
+
+    def refused(path: Path, *, ignore_errors: bool = False) -> None:
+        if path != debris:
+            rmtree(path, ignore_errors=ignore_errors)
+        elif not ignore_errors:
+            raise PermissionError(errno.EACCES, "not yours", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refused)
+    assert_verifies(ensure(cpu_world.settings).prefix)
+    assert debris.exists()
+    with pytest.raises(StoreError, match="may write to"):
+        prune(cpu_world.settings.home)
 
 
 @pytest.mark.parametrize(
