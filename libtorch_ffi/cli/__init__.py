@@ -33,7 +33,12 @@ EXIT_CODES = {
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-"""What a shell reports for a program that SIGINT or SIGPIPE ended."""
+TERMINATED = 143
+"""What a shell reports for a program that SIGINT, SIGPIPE or SIGTERM ended."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does: what has arrived of a download is kept for the next run."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,13 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, or one that the README lists.
     """
     try:
-        status = _dispatch(sys.argv[1:] if argv is None else list(argv))
+        status = _dispatch(sys.argv[1:] if argv is None else list(argv), own_process=argv is None)
         sys.stdout.flush()
     except LibtorchFFIError as error:
         return _explain(error)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         sys.stderr.write("libtorch-ffi: interrupted; nothing half-made is used, so run the same command again\n")
-        return INTERRUPTED
+        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     except BrokenPipeError:
         # The interpreter flushes stdout once more at its end, and would complain about the pipe there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -64,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], *, own_process: bool) -> int:
     """Hand the arguments to a command, the short way where there is one."""
     if arguments[:1] == ["config"]:
         from libtorch_ffi.cli import config
@@ -73,7 +78,18 @@ def _dispatch(arguments: list[str]) -> int:
             return config.run(arguments[1:])
     from libtorch_ffi.cli import parser
 
+    if own_process:
+        _heed_termination()
     return parser.run(arguments)
+
+
+def _heed_termination() -> None:
+    import signal
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _explain(error: LibtorchFFIError) -> int:

@@ -29,6 +29,10 @@ _libtorch_ffi() {{
 complete -o default -F _libtorch_ffi libtorch-ffi
 """
 _ZSH = "autoload -U +X compinit bashcompinit && compinit && bashcompinit\n"
+_FISH_OWN = (
+    "complete -c libtorch-ffi -n __fish_use_subcommand -l version -d 'print its own version'",
+    "complete -c libtorch-ffi -n __fish_use_subcommand -s h -l help -d 'show the help'",
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def _for_bash(commands: dict[str, tuple[str, list[Option]]], *, zsh: bool) -> st
 
 
 def _for_fish(commands: dict[str, tuple[str, list[Option]]]) -> str:
-    lines = ["complete -c libtorch-ffi -f"]
+    lines = ["complete -c libtorch-ffi -f", *_FISH_OWN]
     for name, (text, every) in commands.items():
         lines.append(f"complete -c libtorch-ffi -n __fish_use_subcommand -a {name} -d {_fish(text)}")
         condition = f"-n '__fish_seen_subcommand_from {name}'"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EPILOG = """\
 exit codes: 0 done; 1 another error; 2 a bad option or variable; 3 no such libtorch exists; 4 none found; 5 a download
 failed; 6 what came failed a check; 7 the cache folder can't be used; 8 the extension can't be compiled; 9 it can't be
-loaded; 10 a library of operators can't be loaded; 130 interrupted; 141 nobody read the answer.
+loaded; 10 a library of operators can't be loaded; 130 interrupted; 141 nobody read the answer; 143 terminated.
 
 The environment chooses the libtorch (LIBTORCH_VERSION, LIBTORCH_CUDA_VERSION, LIBTORCH_HOME, LIBTORCH, …; the README
 has the table); options of a command come before it.
@@ -192,6 +192,7 @@ def _add_wheel(add: AddParser) -> None:
     parser = add("wheel", help="write a wheel for another machine", description=text)
     parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="the folder to write to (the current)")
     parser.add_argument("--bundle", action="store_true", help="with the libraries of libtorch inside")
+    _add_json(parser)
     parser.set_defaults(run="wheel.run")
 
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libtorch_ffi.errors import IntegrityError, NotFoundError
+from libtorch_ffi.errors import IntegrityError, NotFoundError, SettingError
 from libtorch_ffi.provision import mark
 from libtorch_ffi.provision.kept import sha256_of
 from libtorch_ffi.provision.settings import check_platform
 from libtorch_ffi.provision.store import explained
+from libtorch_ffi.provision.targets import Target
 from libtorch_ffi.provision.verification import verify
 
 if TYPE_CHECKING:
     from libtorch_ffi.provision.settings import Settings
-    from libtorch_ffi.provision.targets import Target
 
 MANIFEST = "manifest.json"
 
@@ -88,7 +88,8 @@ def read(folder: Path) -> Bundle:
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
         version, flavor, platform, file, sha256 = (str(stated[name]) for name in _STATED)
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        Target(version, flavor, check_platform(platform)).folder(folder)  # an error where it is none
+    except (OSError, ValueError, LookupError, TypeError, SettingError) as error:
         raise NotFoundError(
             f"{path} is no manifest of a bundle: {error}. Nothing was installed. Name the folder that `libtorch-ffi "
             "download` wrote."

@@ -215,7 +215,8 @@ def _as_file(order: Order, where: str, *, is_wheel: bool) -> Path:
             raise NotFoundError(
                 f"LIBTORCH_SOURCE names {where}, which is no file. Nothing was installed. Correct it, or unset it."
             )
-        _check_digest(where, sha256_of(path) if asked else None, asked)
+        if asked is not None:
+            _check_digest(order, where, sha256_of(path), asked)
         return path
     if asked is None and not is_wheel:
         raise IntegrityError(
@@ -341,16 +342,22 @@ def _download_checked(order: Order, url: str, path: Path, sha256: str | None) ->
     order.stage.parts.used |= path.exists()
     with order.net.told(path.name, None):
         digest = download(order.net, url, path)
-    _check_digest(shown(url), digest, sha256)
+    _check_digest(order, shown(url), digest, sha256)
 
 
-def _check_digest(name: str, digest: str | None, sha256: str | None) -> None:
-    if sha256 not in (None, digest):
+def _check_digest(order: Order, name: str, digest: str, sha256: str | None) -> None:
+    if sha256 in (None, digest):
+        return
+    if sha256 == order.settings.sha256:
         raise IntegrityError(
-            f"{name} has the sha256 {digest}, where {sha256} was published: the bytes were changed or damaged on "
-            "their way. Nothing was kept. Run the command again; if it fails alike, set LIBTORCH_SOURCE to another "
-            "source."
+            f"{name} has the sha256 {digest}, where {sha256} is asked for, by LIBTORCH_SHA256 or by the manifest of a "
+            "bundle: this is another archive, or a damaged one. Nothing was kept. Correct LIBTORCH_SHA256, or get the "
+            "archive again."
         )
+    raise IntegrityError(
+        f"{name} has the sha256 {digest}, where {sha256} was published: the bytes were changed or damaged on their "
+        "way. Nothing was kept. Run the command again; if it fails alike, set LIBTORCH_SOURCE to another source."
+    )
 
 
 def _pypi_index(order: Order) -> Index:

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Literal, get_args
 
 from libtorch_ffi._dataclass import dataclass
-from libtorch_ffi.errors import TargetError
+from libtorch_ffi.errors import SettingError, TargetError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,19 @@ class Target:
         return f"libtorch {self.version} {self.flavor} for {self.platform}"
 
     def folder(self, home: Path) -> Path:
-        """Return the folder of this target's tree under the cache folder `home`."""
+        """Return the folder of this target's tree under the cache folder `home`.
+
+        Raises
+        ------
+        SettingError
+            Where a part of the target is not the name of a folder, so that the tree would lie somewhere else.
+        """
+        for part in (self.version, self.platform, self.flavor):
+            if "/" in part or "\0" in part or part[:1] in ("", "."):
+                raise SettingError(
+                    f"{part!r} is no part of a target, which is written as in libtorch 2.5.0 cpu for linux-x86_64. "
+                    "Nothing was read or written. Correct the version, the flavor or the platform."
+                )
         return home / self.version / self.platform / self.flavor
 
 

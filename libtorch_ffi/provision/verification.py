@@ -164,8 +164,9 @@ def _seen(about: os.stat_result, listed: _Listed) -> str:
 
 def _strangers(tree: Path, names: set[str]) -> Iterator[Damage]:
     """Yield what is in the tree and was not installed: a header or a library of another origin can change a build."""
-    for folder, _, files in os.walk(tree):
-        for file in files:
+    for folder, folders, files in os.walk(tree):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for file in (*files, *links):
             name = (Path(folder) / file).relative_to(tree).as_posix()
             if name not in names and name not in _OWN:
                 yield Damage(name, "was not installed")

@@ -52,6 +52,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 pytestmark = pytest.mark.compile
 
 
+def test_the_answer_as_json(machine: Machine) -> None:
+    facts = json.loads(machine.pack("--json").stdout)
+    assert (machine.site / facts["path"]).stat().st_size == facts["size"]
+    assert facts["bundle"] is False
+
+
 def packed(machine: Machine, *words: str) -> Path:
     done = machine.pack(*words)
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -12,6 +15,7 @@ from libtorch_ffi.cli import parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from command_line import Answer
 
@@ -63,6 +67,66 @@ def test_every_command_is_offered(script: str, ask: Callable[..., Answer]) -> No
 )
 def test_what_fits_is_offered(words: tuple[str, ...], offered: list[str], script: str) -> None:
     assert completed(script, *words) == offered
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("inst", ["install"]),
+        ("--ver", ["--version"]),
+        ("install --fl", ["--flavor"]),
+        ("install --flavor cu11", ["cu117", "cu118"]),
+        ("install --home ./sub", ["./subfolder/"]),
+        ("complete z", ["zsh"]),
+    ],
+)
+def test_fish_offers_what_fits(line: str, offered: list[str], ask: Callable[..., Answer], tmp_path: Path) -> None:
+    if shutil.which("fish") is None:
+        pytest.skip("no fish")
+    (tmp_path / "script").write_text(ask("complete", "fish").out)
+    (tmp_path / "subfolder").mkdir()
+    program = f"source script; complete -C 'libtorch-ffi {line}'"
+    environ = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["fish", "-c", program], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+    )
+    assert [each.partition("\t")[0] for each in done.stdout.splitlines()] == offered
+
+
+@pytest.mark.parametrize(
+    ("line", "typed"),
+    [
+        ("inst", "install "),
+        ("install --fl", "--flavor "),
+        ("install --flavor cu11", "cu117  cu118"),
+        ("complete z", "complete zsh "),
+    ],
+)
+def test_zsh_types_what_fits(line: str, typed: str, ask: Callable[..., Answer], tmp_path: Path) -> None:
+    """A zsh at a terminal of its own: the line, and the tabulator."""
+    if shutil.which("zsh") is None:
+        pytest.skip("no zsh")
+    (tmp_path / "script").write_text(ask("complete", "zsh").out)
+    ours, its = pty.openpty()
+    environ = {**os.environ, "HOME": str(tmp_path), "ZDOTDIR": str(tmp_path), "TERM": "dumb", "PS1": ""}
+    with subprocess.Popen(
+        ["zsh", "-f", "-i"], cwd=tmp_path, env=environ, stdin=its, stdout=its, stderr=its, start_new_session=True
+    ) as shell:
+        os.close(its)
+        os.write(ours, b"PS1=; source ./script; echo rea''dy\n")
+        assert "ready\r" in _seen_until(ours, "ready\r")
+        os.write(ours, f"libtorch-ffi {line}\t".encode())
+        assert typed in _seen_until(ours, typed)
+        shell.kill()
+    os.close(ours)
+
+
+def _seen_until(terminal: int, text: str) -> str:
+    """Return what a terminal shows until a text has come, or nothing more comes for a minute."""
+    seen = ""
+    while text not in seen and select.select([terminal], [], [], 60)[0]:
+        seen += os.read(terminal, 4096).decode(errors="replace")
+    return seen
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import libtorch_ffi.errors
-from libtorch_ffi.cli import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, parser
+from libtorch_ffi.cli import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, TERMINATED, parser
 from libtorch_ffi.errors import DownloadError, LibtorchFFIError
 from libtorch_ffi.provision import store
 
@@ -32,12 +32,13 @@ INTERRUPTIBLE_INSTALL = """
 import signal, sys
 from libtorch_ffi.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
-sys.exit(main(["install"]))
+sys.argv[1:] = ["install"]
+sys.exit(main())
 """
 
 
 def raising(error: BaseException) -> Callable[[list[str]], int]:
-    def dispatch(_: list[str]) -> int:
+    def dispatch(_: list[str], **__: object) -> int:
         raise error
 
     return dispatch
@@ -71,7 +72,7 @@ def test_an_error_of_a_class_below_has_the_code_of_the_class(
 def test_codes_are_in_the_help(ask: Callable[..., Answer]) -> None:
     listed = parser.EPILOG.partition("exit codes: ")[2].replace("\n", " ").split("; ")
     codes = [int(entry.split()[0]) for entry in listed if entry.split()[0].isdigit()]
-    assert codes == [0, 1, *EXIT_CODES.values(), INTERRUPTED, BROKEN_PIPE]
+    assert codes == [0, 1, *EXIT_CODES.values(), INTERRUPTED, BROKEN_PIPE, TERMINATED]
     assert ask("--help").out.endswith(parser.EPILOG)
 
 
@@ -123,7 +124,10 @@ def test_broken_pipe_is_silent(tree: Path) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_interrupt_of_a_download(home: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupt_of_a_download(
+    kind: signal.Signals, code: int, home: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server that accepts and says nothing is asked for what is not there, and Ctrl-C ends the waiting."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(60)
@@ -136,11 +140,11 @@ def test_interrupt_of_a_download(home: Path, tree: Path, monkeypatch: pytest.Mon
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
                 with server.accept()[0]:
-                    process.send_signal(signal.SIGINT)
+                    process.send_signal(kind)
                     out, err = process.communicate(timeout=60)
             finally:
                 process.kill()
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (code, "")
     assert err.splitlines()[-1].startswith("libtorch-ffi: interrupted")
     assert "Traceback" not in err
     assert [installed.path for installed in store.installed(home)] == [tree]

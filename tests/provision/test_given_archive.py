@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import archives
@@ -40,7 +41,7 @@ def test_a_local_zip_is_taken_without_a_socket(world: World, zip_file: Path) -> 
 def test_a_local_zip_with_its_digest(world: World, zip_file: Path) -> None:
     sha256 = archives.sha256(zip_file.read_bytes())
     ensure(_settings(world, f"file://{zip_file}", LIBTORCH_SHA256=sha256))
-    with pytest.raises(IntegrityError, match="was published"):
+    with pytest.raises(IntegrityError, match="is asked for, by LIBTORCH_SHA256"):
         ensure(_settings(world, str(zip_file), LIBTORCH_SHA256="0" * 64, LIBTORCH_HOME=str(zip_file.parent / "other")))
 
 
@@ -122,8 +123,9 @@ def test_a_bundle_that_was_changed_is_refused(cpu_world: World, tmp_path: Path) 
     written = bundle.write(cpu_world.settings.home, cpu_world.settings.target, tmp_path / "stick")
     written.archive.write_bytes(written.archive.read_bytes()[:-1] + b"!")
     settings = bundle.settings_from(Settings(home=tmp_path / "there", environ={}), tmp_path / "stick")
-    with pytest.raises(IntegrityError, match="was published"):
+    with pytest.raises(IntegrityError, match="by the manifest of a bundle"):
         ensure(settings)
+    assert_nothing_left(settings.home)
 
 
 def test_a_damaged_tree_is_not_packed(cpu_world: World, tmp_path: Path) -> None:
@@ -134,7 +136,18 @@ def test_a_damaged_tree_is_not_packed(cpu_world: World, tmp_path: Path) -> None:
     assert not (tmp_path / "stick").exists()
 
 
-@pytest.mark.parametrize("manifest", [None, "", "[]", "{}"])
+def _manifest(**changes: str) -> str:
+    stated = {"version": "9.9.9", "flavor": "cpu", "platform": "linux-x86_64", "archive": "a.zip", "sha256": "0" * 64}
+    return json.dumps({**stated, **changes})
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        *(None, "", "[]", "{}"),
+        *(_manifest(version="../.."), _manifest(flavor="/x"), _manifest(flavor=".."), _manifest(platform="other")),
+    ],
+)
 def test_what_is_no_bundle_is_named(manifest: str | None, tmp_path: Path) -> None:
     if manifest is not None:
         (tmp_path / "manifest.json").write_text(manifest)

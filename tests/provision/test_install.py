@@ -308,7 +308,7 @@ def test_the_official_zip_is_taken_with_the_hash_of_its_tree(
 
 @pytest.mark.parametrize(
     ("sha256", "error", "words"),
-    [(None, DownloadError, "not taken unchecked"), ("0" * 64, IntegrityError, "was published")],
+    [(None, DownloadError, "not taken unchecked"), ("0" * 64, IntegrityError, "is asked for")],
 )
 def test_a_zip_that_cannot_be_checked_is_refused(
     sha256: str | None, error: type[Exception], words: str, world: World

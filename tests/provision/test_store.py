@@ -17,9 +17,10 @@ import archives
 import pytest
 from world import assert_nothing_left, assert_verifies
 
-from libtorch_ffi.errors import StoreError
+from libtorch_ffi.errors import SettingError, StoreError
 from libtorch_ffi.provision import ensure, installed, mark, remove, stage
 from libtorch_ffi.provision.store import prune
+from libtorch_ffi.provision.targets import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,6 +157,21 @@ def test_the_stage_of_a_live_run_is_left_alone(cpu_world: World) -> None:
     assert child.communicate(timeout=120)[0].split()[-1] == "pypi"
     waiting.join(timeout=120)
     assert len(cpu_world.site.asked_for("/simple/torch/")) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "flavor"), [("2.5.0", "../../.."), ("..", "cpu"), ("2.5.0", ""), ("/", "cpu"), ("2.5.0", "c\0")]
+)
+def test_a_target_that_leads_out_of_the_cache_is_refused(version: str, flavor: str, tmp_path: Path) -> None:
+    home, beside = tmp_path / "home", tmp_path / "beside"
+    home.mkdir()
+    beside.mkdir()
+    target = Target(version, flavor, "linux-x86_64")
+    for use in (remove, mark.read):
+        with pytest.raises(SettingError, match="is no part of a target"):
+            use(home, target)
+    assert beside.exists()
+    assert list(home.iterdir()) == []
 
 
 def test_debris_of_another_user_hinders_no_install(cpu_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
