@@ -16,9 +16,14 @@ constexpr int64_t kFewWeights = int64_t{1} << 16;
 
 enum LinearArgument : size_t { kInput, kWeight, kBias };
 
-bool is_plain_float(const at::Tensor& tensor) {
-    return tensor.defined() && tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat &&
-           tensor.layout() == at::kStrided && !tensor.is_conj() && !tensor.is_neg();
+/// Whether a kernel of oneDNN's may be given the tensor: it asks less than libtorch's own whether it is what it takes.
+bool is_plain_float(const IValue& value) {
+    if (!value.isTensor() || !value.toTensor().defined()) {
+        return false;
+    }
+    CallFacts facts;
+    facts.note(value.toTensor());
+    return facts.on_cpu && !facts.unusual && !facts.dual && value.toTensor().scalar_type() == at::kFloat;
 }
 
 /// The two operators of libtorch that reach oneDNN: one lays a weight out, the other multiplies by it.
@@ -68,15 +73,33 @@ class PackedLinear final : public Node {
 
   private:
     bool fits(const Frame& frame) const {
-        const IValue& input = frame.slots[operands_[kInput].index];
-        const IValue& weight = frame.state.at(operands_[kWeight].index);
-        if (frame.differentiable || !input.isTensor() || !weight.toTensor().is_same(weight_) ||
-            weight_._version() != version_ || !is_plain_float(input.toTensor())) {
+        return !frame.differentiable && fits_weight(frame.state.at(operands_[kWeight].index)) &&
+               fits_input(frame.slots[operands_[kInput].index]) && fits_bias(bias(frame)) &&
+               !autocast::is_autocast_enabled(at::kCPU) && at::globalContext().userEnabledMkldnn();
+    }
+
+    bool fits_weight(const IValue& weight) const {
+        return is_plain_float(weight) && weight.toTensor().is_same(weight_) && weight_._version() == version_;
+    }
+
+    bool fits_input(const IValue& input) const {
+        if (!is_plain_float(input)) {
             return false;
         }
         const at::Tensor& rows = input.toTensor();
-        return rows.dim() > 0 && rows.numel() > 0 && rows.size(-1) == weight_.size(1) &&
-               !autocast::is_autocast_enabled(at::kCPU) && at::globalContext().userEnabledMkldnn();
+        return rows.dim() > 0 && rows.numel() > 0 && rows.size(-1) == weight_.size(1);
+    }
+
+    bool fits_bias(const IValue& value) const {
+        return value.isNone() ||
+               (is_plain_float(value) && value.toTensor().dim() == 1 && value.toTensor().size(0) == weight_.size(0));
+    }
+
+    const IValue& bias(const Frame& frame) const {
+        const Operand& operand = operands_[kBias];
+        return operand.kind == Operand::Kind::state  ? frame.state.at(operand.index)
+               : operand.kind == Operand::Kind::slot ? frame.slots[operand.index]
+                                                     : operand.constant;
     }
 
     std::shared_ptr<Node> plain_;
@@ -85,11 +108,8 @@ class PackedLinear final : public Node {
 };
 
 bool is_packable(const IValue& value) {
-    if (!value.isTensor() || !is_plain_float(value.toTensor())) {
-        return false;
-    }
-    const at::Tensor& weight = value.toTensor();
-    return weight.dim() == 2 && weight.numel() >= kFewWeights && !weight.is_inference();
+    return is_plain_float(value) && value.toTensor().dim() == 2 && value.toTensor().numel() >= kFewWeights &&
+           !value.toTensor().is_inference();
 }
 
 at::Tensor packed(const at::Tensor& weight) {

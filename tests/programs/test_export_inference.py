@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 INPUTS, OUTPUTS = 512, 256
 
 
-def linear(dtype: lt.dtype = lt.float32) -> export.ExportedProgram:
-    """Return a program of one linear layer: ``{"y": relu(x @ w.T) + b}`` for x of any number of rows."""
+def linear(dtype: lt.dtype = lt.float32, bias: str | None = None) -> export.ExportedProgram:
+    """Return a program of one linear layer: ``{"y": relu(x @ w.T) + b}`` for x of any number of rows.
+
+    The count of its runs, ``b``, may be the layer's bias, too.
+    """
     document = exported.program()
     graph = document["graph_module"]["graph"]
-    graph["nodes"][0] = node("aten.linear.default", {"input": tensor("x"), "weight": tensor("w")}, "product")
+    given = {"input": tensor("x"), "weight": tensor("w"), **({"bias": tensor(bias)} if bias else {})}
+    graph["nodes"][0] = node("aten.linear.default", given, "product")
     graph["tensor_values"]["x"] = meta("s0", INPUTS)
     document["range_constraints"] = {}
     lt.manual_seed(0)
@@ -124,6 +128,33 @@ def test_autocast_goes_the_plain_way() -> None:
     x = lt.randn(4, INPUTS)
     with lt.autocast("cpu", dtype=lt.bfloat16):
         assert lt.equal(program(x)["y"], plain(x)["y"])
+
+
+def test_a_bias() -> None:
+    program, plain = linear(bias="b").optimize_for_inference(), linear(bias="b")
+    x = lt.randn(4, INPUTS)
+    for _ in range(3):
+        assert lt.allclose(program(x)["y"], plain(x)["y"], atol=1e-4)
+
+
+def test_a_bias_that_does_not_fit_fails_as_before() -> None:
+    messages = []
+    for program in (linear(bias="x"), linear(bias="x").optimize_for_inference()):
+        with pytest.raises(RuntimeError) as caught:
+            program(lt.randn(3, INPUTS))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
+def test_tangents_go_the_plain_way() -> None:
+    program = linear().optimize_for_inference()
+    x, tangent = lt.randn(4, INPUTS), lt.randn(4, INPUTS)
+    with lt.autograd.forward_ad.dual_level():
+        result = program(lt.autograd.forward_ad.make_dual(x, tangent))["y"]
+        found = lt.autograd.forward_ad.unpack_dual(result).tangent
+        assert found is not None
+        positive = lt.linear(x, weight_of(program).detach()) > 0
+        assert lt.allclose(found, lt.linear(tangent, weight_of(program).detach()) * positive, atol=1e-4)
 
 
 def test_other_dtypes_stay_as_they_are() -> None:
