@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hostile_files
 import pytest
 
 import libtorch_ffi as lt
@@ -389,17 +390,25 @@ def _save_rows(rows: int) -> int:
         return Archive(file).find("data/0").offset + 4 * 1024 * rows - 5
 
 
+@pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("rows", [1, 5000])
-def test_a_damaged_byte_of_a_tensor_is_told(rows: int) -> None:
+def test_a_damaged_byte_of_a_tensor_is_told_where_one_asks(rows: int, mmap: bool) -> None:
     place = _save_rows(rows)
-    assert lt.load("x.pt")["a"].sum().item() == 3.5 * 1024 * rows
+    assert lt.load("x.pt", mmap=mmap, verify=True)["a"].sum().item() == 3.5 * 1024 * rows
     content = bytearray(Path("x.pt").read_bytes())
     content[place] ^= 1
     Path("x.pt").write_bytes(content)
-    for source in ("x.pt", io.BytesIO(content)):
-        with pytest.raises(ArchiveError, match=r"tensor at byte \d+ of the file is damaged.*Copy the file anew"):
-            lt.load(source)
-    assert lt.load("x.pt", mmap=True)["a"].ne(3.5).sum().item() == 1
+    with pytest.raises(ArchiveError, match=r"tensor at byte \d+ of the file is damaged.*Copy the file anew"):
+        lt.load("x.pt", mmap=mmap, verify=True)
+    assert lt.load("x.pt", mmap=mmap)["a"].ne(3.5).sum().item() == 1
+
+
+def test_file_objects_are_verified_as_well() -> None:
+    place = _save_rows(3)
+    content = bytearray(Path("x.pt").read_bytes())
+    content[place] ^= 1
+    with pytest.raises(ArchiveError, match="is damaged"):
+        lt.load(io.BytesIO(content), verify=True)
 
 
 def test_an_archive_without_checksums(torch: ModuleType) -> None:
@@ -413,6 +422,14 @@ def test_an_archive_without_checksums(torch: ModuleType) -> None:
         assert {info.CRC for info in file.infolist()} == {0}
     for mmap in (False, True):
         assert lt.load("x.pt", mmap=mmap)["a"].tolist() == [0, 1, 2]
+        with pytest.raises(ArchiveError, match="data/0 has no checksum to verify it by"):
+            lt.load("x.pt", mmap=mmap, verify=True)
+
+
+def test_an_old_file_cannot_be_verified() -> None:
+    Path("x.pth").write_bytes(hostile_files.legacy(hostile_files.legacy_tensor()))
+    with pytest.raises(ArchiveError, match=r"'x\.pth' has no checksum"):
+        lt.load("x.pth", verify=True)
 
 
 @pytest.mark.parametrize(
