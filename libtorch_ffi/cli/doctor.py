@@ -104,6 +104,7 @@ def _examine(report: _Report, *, offline: bool) -> None:
     report.section("this program", _program())
     settings = Settings.from_environment()
     report.section("asked for", [str(settings.target), *_variables()])
+    report.add(findings.of_names(os.environ))
     used = _places(report, survey(settings))
     report.add(findings.of_place(settings, used))
     _driver(report, settings, used.libtorch.flavor if used.libtorch else settings.target.flavor)

@@ -6,6 +6,7 @@ gathers a fact that costs a connection or a compiler: those come from the caller
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +17,7 @@ from libtorch_ffi.provision import driver, mark, store
 from libtorch_ffi.provision.existence import check_exists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from libtorch_ffi._load import Built
@@ -31,6 +32,29 @@ _MENDS = {
     "sandbox": ("nix-sandbox", "nix build .#libtorch-ffi"),
 }
 """By the place where looking ends without a libtorch: the finding's id, and what mends it."""
+
+_NAMES = (
+    "LIBTORCH_CUDA_VERSION",
+    "LIBTORCH_EXTENSIONS_DIR",
+    "LIBTORCH_HOME",
+    "LIBTORCH_INCLUDE",
+    "LIBTORCH_INDEX_URL",
+    "LIBTORCH_LIB",
+    "LIBTORCH_MIRROR",
+    "LIBTORCH_SHA256",
+    "LIBTORCH_SKIP_DOWNLOAD",
+    "LIBTORCH_SOURCE",
+    "LIBTORCH_VERSION",
+)
+"""The variables that this package reads, besides ``LIBTORCH``."""
+
+_OF_OTHERS = (
+    "LIBTORCH_BYPASS_VERSION_CHECK",
+    "LIBTORCH_CXX11_ABI",
+    "LIBTORCH_STATIC",
+    "LIBTORCH_USE_PYTORCH",
+)
+"""Those of such names that tch reads, the binding for Rust."""
 
 _LEAST_ROOM = 1_000_000_000
 """Bytes that a libtorch for the CPU needs while it is installed, rounded up: 500 MB, and the archive of it."""
@@ -66,6 +90,15 @@ def of_setting(error: LibtorchFFIError) -> Finding:
     """Return the finding of a variable that cannot be read."""
     name = next((word for word in str(error).split() if word.startswith("LIBTORCH")), "LIBTORCH_VERSION")
     return Finding("bad-setting", "error", str(error), f"unset {name}")
+
+
+def of_names(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what is nearly the name of a variable of ours, and which nothing reads."""
+    for name in sorted(name for name in environ if name.startswith("LIBTORCH_") and name not in _NAMES + _OF_OTHERS):
+        meant = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.7)
+        if meant:
+            what = f"{name} is set, and nothing reads it. Did you mean {meant[0]}?"
+            yield Finding("misspelt-variable", "warning", what, f"unset {name}")
 
 
 def of_compiler(error: LibtorchFFIError) -> Finding:

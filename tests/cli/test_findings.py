@@ -92,6 +92,7 @@ VARIABLES = {
     "system-refused": ("LIBTORCH_SKIP_DOWNLOAD", ""),
     "no-such-libtorch": ("LIBTORCH_CUDA_VERSION", "cu117"),
     "bad-setting": ("LIBTORCH_CUDA_VERSION", "cuda118"),
+    "misspelt-variable": ("LIBTORCH_CUDA", "cu118"),
     "driver-missing": ("LIBTORCH_CUDA_VERSION", "cu124"),
 }
 
@@ -112,6 +113,15 @@ def test_a_variable_that_leads_nowhere(
         for name in finding["mend"].split()[1:]:
             monkeypatch.delenv(name, raising=False)
         assert kind not in found(ask)
+
+
+def test_a_variable_of_nearly_our_name(ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LIBTORCH_VERSIONS", "LIBTORCH_CXX11_ABI", "LIBTORCH_STATIC", "LIBTORCH_EXTENSIONS_DIR"):
+        monkeypatch.setenv(name, "1")
+    finding = found(ask)["misspelt-variable"]
+    assert finding["what"].startswith("LIBTORCH_VERSIONS is set")
+    assert finding["what"].endswith("Did you mean LIBTORCH_VERSION?")
+    assert finding["severity"] == "warning"
 
 
 def test_a_driver_that_is_older(ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,15 @@ def test_load_inline(project: Callable[[str], Project]) -> None:
     mine.check(binary)
 
 
+def foreign(project: Callable[[str], Project], name: str, file: str) -> Project:
+    """Return a project of another language, whose C++ is told the C++ ABI by its author."""
+    mine = project(name)
+    path = mine.folder / file
+    abi = f"-std=c++20 -D_GLIBCXX_USE_CXX11_ABI={int(mine.built['cxx11_abi'])}"
+    path.write_text(path.read_text().replace("-std=c++20", abi))
+    return mine
+
+
 def runpath(binary: Path) -> str:
     return subprocess.run(["readelf", "-d", binary], capture_output=True, text=True, check=True).stdout
 
@@ -109,11 +118,11 @@ def runpath(binary: Path) -> str:
 @pytest.mark.skipif(shutil.which("cabal") is None, reason="cabal-install is not installed")
 def test_cabal(project: Callable[[str], Project], tmp_path: Path) -> None:
     """A package that is called otherwise than hasktorch's; Cabal's configuration names no server, so none is asked."""
-    mine = project("cabal")
+    mine = foreign(project, "cabal", "ones.cabal")
     mine.run("python", "-m", "libtorch_ffi", "env", "--for", "cabal", "--write")
-    (tmp_path / "cabal").mkdir()
-    (tmp_path / "cabal/config").touch()
-    mine.run("cabal", "v2-build", "all", CABAL_DIR=str(tmp_path / "cabal"))
+    (tmp_path / "configuration").mkdir()
+    (tmp_path / "configuration/config").touch()
+    mine.run("cabal", "v2-build", "all", CABAL_DIR=str(tmp_path / "configuration"))
     [program] = (path for path in mine.folder.glob("dist-newstyle/**/main") if path.is_file())
     assert mine.run(program) == "42\n"
     assert mine.built["library_dirs"][0] in runpath(program)
@@ -123,7 +132,7 @@ def test_cabal(project: Callable[[str], Project], tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("stack") is None, reason="Stack is not installed")
 def test_stack(project: Callable[[str], Project], tmp_path: Path) -> None:
     """The compiler that is installed is the resolver, so nothing is downloaded."""
-    mine = project("cabal")
+    mine = foreign(project, "cabal", "ones.cabal")
     version = mine.run("ghc", "--numeric-version").strip()
     (mine.folder / "stack.yaml").write_text(f"resolver: ghc-{version}\nsystem-ghc: true\ninstall-ghc: false\n")
     mine.run("python", "-m", "libtorch_ffi", "env", "--for", "stack", "--write")
@@ -135,7 +144,7 @@ def test_stack(project: Callable[[str], Project], tmp_path: Path) -> None:
 @pytest.mark.skipif(not (shutil.which("dune") and shutil.which("ocamlopt")), reason="dune or OCaml is not installed")
 def test_dune(project: Callable[[str], Project]) -> None:
     """The variable of the environment is not what counts: the file is."""
-    mine = project("dune")
+    mine = foreign(project, "dune", "dune")
     mine.run("python", "-m", "libtorch_ffi", "env", "--for", "dune", "--write")
     mine.run("dune", "build", "--root", ".", "./main.exe", LIBTORCH="/nowhere")
     program = mine.folder / "_build/default/main.exe"

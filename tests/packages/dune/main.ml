@@ -1,3 +1,3 @@
 external elements : unit -> int = "elements"
 
-let () = print_int (elements ())
+let () = Printf.printf "%d\n" (elements ())
