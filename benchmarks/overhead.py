@@ -11,7 +11,6 @@ compiler at hand, `floor.cpp` gives the time of the bare C++ call, and so what e
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import itertools
 import os
@@ -239,10 +238,7 @@ def report_added(rows: Sequence[Added]) -> bool:
 
 def main() -> int:
     """Measure, print, and return 1 where a limit is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    parser.add_argument("--rounds", type=int, default=41)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = pairs.options(__doc__)
     for module in (lt, torch):
         module.set_num_threads(1)
     names = both_vocabularies()

@@ -16,11 +16,12 @@ import tempfile
 import time
 import timeit
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     Statement = str | Callable[[], Any]
 
@@ -29,6 +30,22 @@ SAMPLE_SECONDS = 0.005
 
 QUARTILES_FROM = 4
 """How many rounds it takes for quartiles to say something."""
+
+
+def options(doc: str) -> argparse.Namespace:
+    """Read the command line of a benchmark within one process: ``--rounds`` and ``--json``.
+
+    Parameters
+    ----------
+    doc
+        The benchmark's docstring, whose first line says what it measures.
+    """
+    import argparse  # here: a benchmark of processes needs none of it, and stays small
+
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0], allow_abbrev=False)
+    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
 
 
 @dataclass(frozen=True)

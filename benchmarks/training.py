@@ -11,10 +11,8 @@ statements, on functions of ``nn.functional``, and run on one thread. The optimi
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pairs
@@ -64,10 +62,7 @@ def training(module: Any, name: str) -> tuple[Callable[[], None], Callable[[], N
 
 def main() -> int:
     """Measure, print, and return 1 where a limit is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    parser.add_argument("--rounds", type=int, default=41)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = pairs.options(__doc__)
     for module in (lt, torch):
         module.set_num_threads(1)
     results = []

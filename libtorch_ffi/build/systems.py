@@ -65,16 +65,12 @@ def _cabal(libtorch: Libtorch, home: Path | None) -> list[str]:
 
     Cabal reads no variables from a file, so those are said in a comment.
     """
-    if home is None:
-        variables = "LIBTORCH_SKIP_DOWNLOAD=1"
-    else:
-        variables = f"LIBTORCH_HOME={home} LIBTORCH_CUDA_VERSION={libtorch.flavor}"
     folders = [
         f"extra-include-dirs: {_listed(libtorch.include_dirs)}",
         f"extra-lib-dirs: {_listed(libtorch.library_dirs)}",
     ]
     return [
-        f"-- hasktorch finds it, and downloads nothing, with: export {variables}",
+        f"-- hasktorch finds it, and downloads nothing, with: export {_variables(libtorch, home)}",
         "shared: True",
         "executable-dynamic: True",
         *folders,
@@ -89,12 +85,8 @@ def _stack(libtorch: Libtorch, home: Path | None) -> list[str]:
 
     The rpath is for the programs: Stack gives them none to a folder of C libraries, as cabal-install does.
     """
-    if home is None:
-        variables = "LIBTORCH_SKIP_DOWNLOAD=1"
-    else:
-        variables = f"LIBTORCH_HOME={home} LIBTORCH_CUDA_VERSION={libtorch.flavor}"
     return [
-        f"# hasktorch finds it, and downloads nothing, with: export {variables}",
+        f"# hasktorch finds it, and downloads nothing, with: export {_variables(libtorch, home)}",
         f"extra-include-dirs: {json.dumps([str(folder) for folder in libtorch.include_dirs])}",
         f"extra-lib-dirs: {json.dumps([str(folder) for folder in libtorch.library_dirs])}",
         "configure-options:",
@@ -103,6 +95,13 @@ def _stack(libtorch: Libtorch, home: Path | None) -> list[str]:
         "    - --enable-executable-dynamic",
         *(f"    - {json.dumps(f'--ghc-option=-optl{word}')}" for word in flags(libtorch).rpath),
     ]
+
+
+def _variables(libtorch: Libtorch, home: Path | None) -> str:
+    """Return what hasktorch has to read to find this one in its cache, or anywhere else."""
+    if home is None:
+        return "LIBTORCH_SKIP_DOWNLOAD=1"
+    return f"LIBTORCH_HOME={home} LIBTORCH_CUDA_VERSION={libtorch.flavor}"
 
 
 def _cargo(libtorch: Libtorch, _home: Path | None) -> list[str]:
