@@ -118,7 +118,8 @@ def default_home(environ: Mapping[str, str]) -> Path:
     if home is not None:
         return home
     cache = environ.get("XDG_CACHE_HOME", "").strip()
-    return Path(cache or _expanded("~/.cache")) / "libtorch"
+    # The XDG rules: a path that is not absolute counts as none.
+    return Path(cache if cache.startswith("/") else _expanded("~/.cache")) / "libtorch"
 
 
 def check_platform(value: str) -> Platform:
@@ -136,7 +137,13 @@ def check_platform(value: str) -> Platform:
 
 
 def _expanded(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 (Path.resolve would follow links)
+    found = os.path.expanduser(path)  # noqa: PTH111 (Path.expanduser fails in other words)
+    if found.startswith("~"):
+        raise SettingError(
+            f"{path} begins with the home folder of a user who has none: HOME is not set, or there is no such user. "
+            "Nothing was read or written. Set HOME, or LIBTORCH_HOME to the folder that should hold the libtorches."
+        )
+    return os.path.abspath(found)  # noqa: PTH100 (Path.resolve would follow links)
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:

@@ -72,6 +72,12 @@ def test_what_the_end_of_an_archive_had_is_not_asked_for_again() -> None:
     assert len(ranges.asked) == 2
 
 
+def test_a_member_too_large_for_memory_is_not_read() -> None:
+    archive = Archive(Memory(archives.zipped({"RECORD": bytes((1 << 25) + 1)}), 1 << 20))
+    with pytest.raises(IntegrityError, match="RECORD in memory has 33554433 bytes"):
+        archive.read("RECORD")
+
+
 def test_what_is_not_taken_is_skipped() -> None:
     archive = Archive(Memory(archives.zipped(FILES)))
     last = [b"".join(chunks) for member, chunks in archive.each(archive.members.values()) if member.name == "a/three.h"]

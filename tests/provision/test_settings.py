@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,24 @@ def test_home_is_platformdirs_unix_rule(cache: str | None, monkeypatch: pytest.M
         monkeypatch.setenv("XDG_CACHE_HOME", cache)
     environ = {} if cache is None else {"XDG_CACHE_HOME": cache}
     assert default_home(environ) == Path(Unix("libtorch", appauthor=False).user_cache_dir)
+
+
+def test_a_cache_folder_that_is_not_absolute_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_home({"XDG_CACHE_HOME": "some/where"}) == tmp_path / ".cache/libtorch"
+
+
+@pytest.mark.parametrize("variables", [{"LIBTORCH_HOME": "~no-such-user/cache"}, {"LIBTORCH": "~no-such-user/tree"}])
+def test_a_home_folder_that_nobody_has_is_an_error(variables: dict[str, str]) -> None:
+    with pytest.raises(SettingError, match=r"~no-such-user/.* begins with the home folder"):
+        Settings.from_environment(variables)
+
+
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    with pytest.raises(SettingError, match="Set HOME, or LIBTORCH_HOME"):
+        default_home({})
 
 
 def test_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
