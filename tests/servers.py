@@ -34,6 +34,7 @@ Mode = Literal[
     "no length",
     "shifted",
     "reset",
+    "too much",
 ]
 
 STALL = 20.0
@@ -154,6 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
         kind, content = self.site.files[path]
         start, stop = _span(asked, len(content))
         body = content[start:stop]
+        if mode == "too much":
+            body += content
         if mode == "wrong":
             body = bytes(byte ^ 0x55 for byte in body)
         self.send_response(200 if asked is None else 206)

@@ -84,10 +84,16 @@ def _of_json(page: dict[str, Any], url: str) -> Iterator[File]:
         yield File(
             filename=str(each["filename"]),
             url=each["url"] if each["url"].startswith("https://") else urljoin(url, each["url"]),
-            sha256=each["hashes"].get("sha256"),
-            size=each.get("size"),
+            sha256=_text_or_none(each["hashes"].get("sha256")),
+            size=size if isinstance(size := each.get("size"), int) and size > 0 else None,
             yanked=bool(each.get("yanked")),
         )
+
+
+def _text_or_none(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"a digest is {value!r}")
 
 
 def _by_pypi_simple(answer: requests.Response, project: str) -> Iterator[File]:

@@ -160,6 +160,8 @@ class Net:
             with patience.forgiving():
                 for block in self._once(url, start, stop):
                     start += len(block)
+                    if stop is not None and start > stop:
+                        raise UnreachableError(f"{shown(url)} sends more than it was asked for: bytes past {stop}")
                     patience.failures = 0
                     self._count(len(block))
                     yield block

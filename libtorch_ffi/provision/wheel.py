@@ -60,7 +60,10 @@ class Wheel:
                 "whose index this is."
             )
         self.record_sha256 = digest
-        self._digests = dict(_digests(record))
+        try:
+            self._digests = dict(_digests(record))
+        except (ValueError, csv.Error) as error:
+            raise self._unreadable("RECORD", error) from error
         self._check(f"{self._info}/METADATA", self._metadata)
 
     def sha256(self, member: Member) -> str:
@@ -81,14 +84,17 @@ class Wheel:
 
     def requirements(self) -> list[Requirement]:
         """Return what METADATA requires, extras and markers not yet judged."""
-        text = self._metadata.decode("utf-8")
+        try:
+            text = self._metadata.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._unreadable("METADATA", error) from error
         return list(_parsed(HeaderParser().parsestr(text).get_all("Requires-Dist", [])))
 
     def flavor(self) -> str:
         """Return what a torch wheel was built for, as its ``torch/version.py`` states: such as ``cu124``."""
         source = self.archive.read("torch/version.py")
         self._check("torch/version.py", source)
-        stated = _stated(source.decode("utf-8"))
+        stated = _stated(source.decode("utf-8", errors="replace"))
         if stated.get("cuda"):
             return "cu" + stated["cuda"].replace(".", "")
         if stated.get("hip"):
@@ -138,6 +144,12 @@ class Wheel:
                 f"{name} of {self.archive.ranges.name} has the sha256 {digest}, where RECORD states {stated}: the "
                 "wheel was changed or damaged. Nothing was kept. Set LIBTORCH_SOURCE to another source."
             )
+
+    def _unreadable(self, name: str, error: Exception) -> IntegrityError:
+        return IntegrityError(
+            f"{name} of {self.archive.ranges.name} cannot be read: {error}. Nothing was kept. Set LIBTORCH_SOURCE to "
+            "another source."
+        )
 
     def _path_in_tree(self, name: str) -> str | None:
         for inside, path in _TREES:

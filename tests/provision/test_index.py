@@ -94,6 +94,18 @@ def test_a_page_of_another_kind_is_no_index(world: World, net: Net) -> None:
         Index(net, f"{world.server.url}/simple").wheels("torch")
 
 
+def _listing(**changes: object) -> bytes:
+    file = {"filename": "torch-1.whl", "url": "https://x/torch-1.whl", "hashes": {}, **changes}
+    return json.dumps({"meta": {"api-version": "1.0"}, "files": [file]}).encode()
+
+
+@pytest.mark.parametrize("size", ["5", -1, None, 0])
+def test_a_size_that_is_none_is_asked_for(size: object, world: World, net: Net) -> None:
+    page = _listing(filename=NAMES[0], size=size)
+    world.site.put("/simple/torch/", page, "application/vnd.pypi.simple.v1+json")
+    assert [each.size for each in Index(net, f"{world.server.url}/simple").wheels("torch")] == [None]
+
+
 @pytest.mark.parametrize(
     ("page", "words"),
     [
@@ -101,6 +113,9 @@ def test_a_page_of_another_kind_is_no_index(world: World, net: Net) -> None:
         (b"{", "Expecting"),
         (b'{"meta": {"api-version": "2.0"}, "files": []}', "of version 2.0"),
         (b'{"meta": {"api-version": "1.0"}, "files": [{"filename": "torch-1.whl"}]}', "'url'"),
+        (_listing(hashes={"sha256": 1}), "a digest is 1"),
+        (_listing(url=1), "PEP 691"),
+        (b"\xff", "utf-8"),
     ],
 )
 def test_a_page_whose_json_is_another_is_no_index(page: bytes, words: str, world: World, net: Net) -> None:

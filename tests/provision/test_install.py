@@ -196,6 +196,19 @@ def test_a_wheel_that_seems_needed_is_opened_once_and_one_that_is_not_needed_may
     assert len(cuda_world.site.asked_for("/simple/nvidia-cuda-runtime-cu99/")) == 1
 
 
+@pytest.mark.parametrize(
+    "record",
+    [b"\xff\xfe", b"torch/lib/libc10.so,sha256=A,1\n", b"a," + b"b" * 200_000],
+    ids=["bytes", "digest", "field"],
+)
+def test_a_record_that_is_none_is_refused(record: bytes, world: World) -> None:
+    torch = archives.torch_wheel("cpu", change={"torch-9.9.9.dist-info/RECORD": record})
+    world.list_on_pypi("torch", {world.torch.rpartition("/")[2]: torch})
+    with pytest.raises(IntegrityError, match="RECORD of .* cannot be read"):
+        ensure(world.settings)
+    assert_nothing_left(world.settings.home)
+
+
 def test_a_member_that_record_does_not_vouch_for_is_refused(world: World) -> None:
     evil = archives.library("libc10.so", ["libc.so.6"], symbols=["evil"])
     torch = archives.torch_wheel("cpu", change={"torch/lib/libc10.so": evil})

@@ -61,7 +61,13 @@ def test_a_server_that_goes_on_failing_is_given_up(mode: Mode, times: int, serve
 
 @pytest.mark.parametrize(
     ("mode", "error"),
-    [("403", UnreachableError), ("404", AbsentError), ("no ranges", NoRangesError), ("shifted", UnreachableError)],
+    [
+        ("403", UnreachableError),
+        ("404", AbsentError),
+        ("no ranges", NoRangesError),
+        ("shifted", UnreachableError),
+        ("too much", UnreachableError),
+    ],
 )
 def test_what_cannot_pass_is_not_tried_again(
     mode: Mode, error: type[Exception], server: Server, net: Net, url: str
