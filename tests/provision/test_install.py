@@ -204,7 +204,7 @@ def test_a_wheel_that_seems_needed_is_opened_once_and_one_that_is_not_needed_may
 def test_a_record_that_is_none_is_refused(record: bytes, world: World) -> None:
     torch = archives.torch_wheel("cpu", change={"torch-9.9.9.dist-info/RECORD": record})
     world.list_on_pypi("torch", {world.torch.rpartition("/")[2]: torch})
-    with pytest.raises(IntegrityError, match="RECORD of .* cannot be read"):
+    with pytest.raises(IntegrityError, match=r"RECORD of .* cannot be read"):
         ensure(world.settings)
     assert_nothing_left(world.settings.home)
 
