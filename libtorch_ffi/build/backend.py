@@ -12,7 +12,7 @@ import functools
 import os
 import platform
 import sys
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from libtorch_ffi.errors import LibtorchFFIError
 
@@ -24,13 +24,14 @@ if sys.platform == "darwin":
 import setuptools
 from setuptools import build_meta
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a Python that is too old has to get as far as the metadata, in which pip reads that it is
     from collections.abc import Callable
+    from typing import ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 OLDEST_SETUPTOOLS = 77
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 __all__ = [
     "build_editable",
