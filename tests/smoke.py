@@ -150,6 +150,9 @@ def training() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 10, losses
+    model = lt.nn.Sequential(lt.nn.Linear(2, 3), lt.nn.ReLU())
+    assert model(lt.ones(4, 2)).shape == (4, 3)
+    assert list(model.state_dict()) == ["0.weight", "0.bias"]
 
 
 def own_operators() -> None:
