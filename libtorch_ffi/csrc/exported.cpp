@@ -128,11 +128,7 @@ void Program::finish(std::vector<Operand> outputs) {
 
 std::shared_ptr<Program> Program::for_inference(const std::vector<c10::IValue>& state) const {
     auto made = std::make_shared<Program>(*this);
-    for (auto& node : made->nodes_) {
-        if (auto faster = inference_node(node, state)) {
-            node = std::move(faster);
-        }
-    }
+    replace_for_inference(made->nodes_, state);
     return made;
 }
 

@@ -85,7 +85,7 @@ class Program {
     void finish(std::vector<Operand> outputs);
     std::vector<c10::IValue> run(std::vector<c10::IValue> inputs, const std::vector<c10::IValue>& state,
                                  bool differentiable) const;
-    /// A program that does the same, in which `inference_node` has replaced what it can; the other nodes are shared.
+    /// A program that does the same, with its nodes `for_inference`; those that stay are shared.
     std::shared_ptr<Program> for_inference(const std::vector<c10::IValue>& state) const;
     size_t input_count() const { return inputs_.size(); }
     size_t slot_count() const { return slots_; }
@@ -105,8 +105,8 @@ std::unique_ptr<Node> control_node(const std::string& name, std::string label,
                                    std::vector<std::shared_ptr<Program>> graphs, std::vector<Operand> operands,
                                    std::vector<Target> targets);
 
-/// A node that does what a call of an operator does, faster where no gradients are asked for; null where there is none.
-std::shared_ptr<Node> inference_node(const std::shared_ptr<Node>& plain, const std::vector<c10::IValue>& state);
+/// Puts nodes that are faster where no gradients are asked for in place of those that do the same.
+void replace_for_inference(std::vector<std::shared_ptr<Node>>& nodes, const std::vector<c10::IValue>& state);
 
 void register_exported(pybind11::module_& module);
 

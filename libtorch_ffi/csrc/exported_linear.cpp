@@ -1,7 +1,10 @@
-// Owns the nodes of a program that is run for inference: calls of aten::linear on weights that are laid out once for
-// oneDNN's kernels. libtorch's own kernel (MKL's sgemm) lays a weight out anew in each call, which for a batch of a few
-// rows takes longer than the multiplication. Never decides that a program is run so: its caller asks for it, because
-// the layout is a second copy of the weights, and because results differ from the plain call's in their last bits.
+// Owns the nodes of a program that is run for inference: calls of aten::linear, and of aten::addmm that linear was
+// decomposed into, on weights that are laid out once for oneDNN's kernels. libtorch's own kernel (MKL's sgemm) lays a
+// weight out anew in each call, which for a batch of a few rows takes longer than the multiplication. Never decides
+// that a program is run so: its caller asks for it, because the layout is a second copy of the weights, and because
+// results differ from the plain call's in their last bits.
+#include <unordered_map>
+
 #include "autocast.h"
 #include "exported.h"
 #include "releases.h"
@@ -14,7 +17,10 @@ using c10::IValue;
 /// A smaller weight stays in the processor's cache, and what the call of oneDNN costs is more than it gains.
 constexpr int64_t kFewWeights = int64_t{1} << 16;
 
+/// The operands of aten::linear, which those of a packed layer are.
 enum LinearArgument : size_t { kInput, kWeight, kBias };
+/// The operands of aten::addmm.
+enum ProductArgument : size_t { kAdded, kLeft, kRight, kBeta, kAlpha };
 
 /// Whether a kernel of oneDNN's may be given the tensor: it asks less than libtorch's own whether it is what it takes.
 bool is_plain_float(const IValue& value) {
@@ -41,12 +47,12 @@ struct OneDnn {
     bool there() const { return pack.has_value() && multiply.has_value() && at::globalContext().userEnabledMkldnn(); }
 };
 
-/// aten::linear on a packed weight. Takes the plain way where gradients or autocast are asked for, where the weight has
-/// changed since it was packed, and for inputs that oneDNN's kernel is not for.
+/// A linear layer on a packed weight. Takes the plain way where gradients or autocast are asked for, where the weight
+/// has changed since it was packed, and for inputs that oneDNN's kernel is not for.
 class PackedLinear final : public Node {
   public:
-    PackedLinear(std::shared_ptr<Node> plain, at::Tensor weight, at::Tensor packed)
-        : Node(plain->label(), plain->operands(), plain->targets()),
+    PackedLinear(std::shared_ptr<Node> plain, std::vector<Operand> operands, at::Tensor weight, at::Tensor packed)
+        : Node(plain->label(), std::move(operands), plain->targets()),
           plain_(std::move(plain)),
           weight_(std::move(weight)),
           packed_(std::move(packed)),
@@ -87,7 +93,8 @@ class PackedLinear final : public Node {
             return false;
         }
         const at::Tensor& rows = input.toTensor();
-        return rows.dim() > 0 && rows.numel() > 0 && rows.size(-1) == weight_.size(1);
+        const bool fitting = plain_->called()->name == "aten::linear" ? rows.dim() > 0 : rows.dim() == 2;
+        return fitting && rows.numel() > 0 && rows.size(-1) == weight_.size(1);
     }
 
     bool fits_bias(const IValue& value) const {
@@ -119,21 +126,59 @@ at::Tensor packed(const at::Tensor& weight) {
     return std::move(stack.at(0)).toTensor();
 }
 
+bool calls(const Node& node, const char* name) {
+    return node.called() != nullptr && node.called()->name == name && node.called()->overload_name.empty();
+}
+
+/// The slots in which there are transposed matrices of the state, and which.
+std::unordered_map<size_t, Operand> transposed(const std::vector<std::shared_ptr<Node>>& nodes) {
+    std::unordered_map<size_t, Operand> found;
+    for (const auto& node : nodes) {
+        const auto& operands = node->operands();
+        const bool turns =
+            calls(*node, "aten::t") || (calls(*node, "aten::permute") && operands.at(1).constant.isIntList() &&
+                                        operands.at(1).constant.toIntVector() == std::vector<int64_t>{1, 0});
+        if (turns && operands.at(0).kind == Operand::Kind::state && !node->targets().empty()) {
+            found.emplace(node->targets()[0].slot, operands[0]);
+        }
+    }
+    return found;
+}
+
+bool is_one(const Operand& operand) {
+    return operand.kind == Operand::Kind::constant && operand.constant.isScalar() &&
+           operand.constant.toScalar().equal(1);
+}
+
+/// A node's operands as those of aten::linear; nothing where it is no linear layer.
+std::vector<Operand> linear_operands(const Node& node, const std::unordered_map<size_t, Operand>& turned) {
+    const auto& operands = node.operands();
+    if (calls(node, "aten::linear")) {
+        return operands;
+    }
+    if (!calls(node, "aten::addmm") || !is_one(operands.at(kBeta)) || !is_one(operands.at(kAlpha)) ||
+        operands.at(kRight).kind != Operand::Kind::slot || turned.count(operands[kRight].index) == 0) {
+        return {};
+    }
+    return {operands[kLeft], turned.at(operands[kRight].index), operands[kAdded]};
+}
+
 }  // namespace
 
-std::shared_ptr<Node> inference_node(const std::shared_ptr<Node>& plain, const std::vector<IValue>& state) {
-    const c10::OperatorName* name = plain->called();
-    if (name == nullptr || name->name != "aten::linear" || !name->overload_name.empty() ||
-        !OneDnn::operators().there()) {
-        return nullptr;
+void replace_for_inference(std::vector<std::shared_ptr<Node>>& nodes, const std::vector<IValue>& state) {
+    if (!OneDnn::operators().there()) {
+        return;
     }
-    const Operand &input = plain->operands().at(kInput), &weight = plain->operands().at(kWeight);
-    if (input.kind != Operand::Kind::slot || weight.kind != Operand::Kind::state ||
-        !is_packable(state.at(weight.index))) {
-        return nullptr;
+    const auto turned = transposed(nodes);
+    for (auto& node : nodes) {
+        std::vector<Operand> operands = linear_operands(*node, turned);
+        if (operands.empty() || operands[kInput].kind != Operand::Kind::slot ||
+            operands[kWeight].kind != Operand::Kind::state || !is_packable(state.at(operands[kWeight].index))) {
+            continue;
+        }
+        const at::Tensor& weight = state[operands[kWeight].index].toTensor();
+        node = std::make_shared<PackedLinear>(node, std::move(operands), weight, packed(weight));
     }
-    const at::Tensor& tensor = state[weight.index].toTensor();
-    return std::make_shared<PackedLinear>(plain, tensor, packed(tensor));
 }
 
 }  // namespace ltf

@@ -211,10 +211,10 @@ class ExportedProgram:
     def optimize_for_inference(self) -> ExportedProgram:
         """Lay the weights of linear layers out for this machine's kernels once, and not in each call.
 
-        For float32 on the CPU, where libtorch has oneDNN. The layout is a second copy of those weights, and results
-        differ from the plain program's in their last bits. A call that asks for gradients or for autocast goes the
-        plain way; so does a weight that was written to since, until this is called again. What is written past
-        libtorch, through a NumPy array, goes unnoticed.
+        For float32 on the CPU, where libtorch has oneDNN; also for layers that ``run_decompositions()`` took apart.
+        The layout is a second copy of those weights, and results differ from the plain program's in their last bits. A
+        call that asks for gradients or for autocast goes the plain way; so does a weight that was written to since,
+        until this is called again. What is written past libtorch, through a NumPy array, goes unnoticed.
 
         Returns
         -------

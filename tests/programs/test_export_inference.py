@@ -22,10 +22,24 @@ def linear(dtype: lt.dtype = lt.float32, bias: str | None = None) -> export.Expo
 
     The count of its runs, ``b``, may be the layer's bias, too.
     """
+    given = {"input": tensor("x"), "weight": tensor("w"), **({"bias": tensor(bias)} if bias else {})}
+    return program_of([node("aten.linear.default", given, "product")], dtype)
+
+
+def decomposed(turn: str = "permute", options: dict[str, int] | None = None) -> export.ExportedProgram:
+    """Return what ``run_decompositions()`` makes of `linear` with the bias ``b``."""
+    dims = {"dims": {"as_ints": [1, 0]}} if turn == "permute" else {}
+    given = {"self": tensor("b"), "mat1": tensor("x"), "mat2": tensor("turned")}
+    given |= {name: {"as_int": value} for name, value in (options or {}).items()}
+    nodes = [node(f"aten.{turn}.default", {"self": tensor("w"), **dims}, "turned")]
+    return program_of([*nodes, node("aten.addmm.default", given, "product")])
+
+
+def program_of(layer: list[exported.Document], dtype: lt.dtype = lt.float32) -> export.ExportedProgram:
+    """Return the program with these nodes for its layer, which make ``product``."""
     document = exported.program()
     graph = document["graph_module"]["graph"]
-    given = {"input": tensor("x"), "weight": tensor("w"), **({"bias": tensor(bias)} if bias else {})}
-    graph["nodes"][0] = node("aten.linear.default", given, "product")
+    graph["nodes"][:1] = layer
     graph["tensor_values"]["x"] = meta("s0", INPUTS)
     document["range_constraints"] = {}
     lt.manual_seed(0)
@@ -52,9 +66,9 @@ def expected(program: export.ExportedProgram, x: lt.Tensor) -> lt.Tensor:
 
 
 def counted(program: export.ExportedProgram, x: lt.Tensor) -> lt.Tensor:
-    """Return what the program makes of an input, less the count of its runs."""
-    count = program.state_dict()["count"].clone()
-    result: lt.Tensor = program(x)["y"] - count
+    """Return what the program makes of an input where it counts from 0."""
+    program.state_dict()["count"].zero_()
+    result: lt.Tensor = program(x)["y"]
     return result
 
 
@@ -135,6 +149,28 @@ def test_a_bias() -> None:
     x = lt.randn(4, INPUTS)
     for _ in range(3):
         assert lt.allclose(program(x)["y"], plain(x)["y"], atol=1e-4)
+
+
+@pytest.mark.parametrize("turn", ["permute", "t"])
+def test_a_layer_that_was_decomposed(turn: str) -> None:
+    program, plain = decomposed(turn).optimize_for_inference(), decomposed(turn)
+    assert copies_weights(program)
+    for rows in (1, 5):
+        x = lt.randn(rows, INPUTS)
+        assert lt.allclose(counted(program, x), counted(plain, x), atol=1e-4)
+        assert lt.allclose(program(x)["y"], plain(x)["y"], atol=1e-4)  # with another bias
+    weight_of(program).detach().mul_(2)
+    assert not copies_weights(program)
+
+
+@pytest.mark.parametrize("options", [{"beta": 2}, {"alpha": 2}])
+def test_a_product_that_is_no_layer_stays(options: dict[str, int]) -> None:
+    program = decomposed(options=options).optimize_for_inference()
+    assert not copies_weights(program)
+    count = program.state_dict()["count"].clone()
+    x = lt.randn(3, INPUTS)
+    product = lt.addmm(count, x, weight_of(program).detach().t(), **options)
+    assert lt.allclose(program(x)["y"], lt.relu(product) + count, atol=1e-4)
 
 
 def test_a_bias_that_does_not_fit_fails_as_before() -> None:
