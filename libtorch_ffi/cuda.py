@@ -77,8 +77,8 @@ def unavailable_reason() -> str | None:
         return None
     if not core.features()["cuda"]:
         return (
-            "this libtorch was built without CUDA: install a CUDA flavor (`libtorch-ffi list` names them), and build "
-            "this package for it (LIBTORCH_FLAVOR)"
+            "this libtorch was built without CUDA: install a CUDA flavor (`libtorch-ffi list --available` names them), "
+            "and build this package for it (LIBTORCH_CUDA_VERSION)"
         )
     problem = _driver_problem()
     return problem or (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import archives
@@ -13,14 +15,13 @@ from servers import Server
 
 import libtorch_ffi._load as loading
 from libtorch_ffi.build import toolchain
-from libtorch_ffi.cli import doctor, parser
+from libtorch_ffi.cli import doctor, findings, parser
 from libtorch_ffi.errors import BuildError, LoadError
 from libtorch_ffi.provision import Probe, driver
 from libtorch_ffi.provision.targets import host_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from command_line import Answer
 
@@ -122,6 +123,14 @@ def test_a_variable_of_nearly_our_name(ask: Callable[..., Answer], monkeypatch: 
     assert finding["what"].startswith("LIBTORCH_VERSIONS is set")
     assert finding["what"].endswith("Did you mean LIBTORCH_VERSION?")
     assert finding["severity"] == "warning"
+
+
+def test_every_variable_that_the_package_names_is_one_that_something_reads() -> None:
+    read = {*findings._NAMES, *findings._OF_OTHERS}
+    sources = [path.read_text(encoding="utf-8") for path in Path(findings.__file__).parents[1].rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r"\bLIBTORCH_[A-Z0-9]\w*", text)}
+    assert named >= set(findings._NAMES)
+    assert {name for name in named - read if not name.startswith("LIBTORCH_FFI_")} == set()
 
 
 def test_a_driver_that_is_older(ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:

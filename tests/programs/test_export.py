@@ -97,6 +97,15 @@ def test_what_an_operator_refuses_names_the_node() -> None:
         loaded(document)(lt.ones(3, 5))
 
 
+def test_what_libtorch_does_not_check_is_checked_in_a_program_too() -> None:
+    """The process would end: the factor is not square."""
+    document = exported.program()
+    inputs = {"self": tensor("product"), "A": tensor("product"), "upper": {"as_bool": True}}
+    document["graph_module"]["graph"]["nodes"][1] = node("aten._cholesky_solve_helper.default", inputs, "positive")
+    with pytest.raises(RuntimeError, match=r"takes a square factor .*may end the process"):
+        loaded(document)(ROWS)
+
+
 def test_operators_that_are_missing_are_listed() -> None:
     document = exported.program()
     nodes = document["graph_module"]["graph"]["nodes"]
