@@ -1,4 +1,7 @@
-"""Tensors that are given one by one, or as one sequence: torch takes both."""
+"""Tensors that are given one by one, or as one sequence: torch takes both.
+
+Owns that rule alone; what the tensors are for is the caller's.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Making tensors, by the standard's signatures."""
+"""Making tensors, by the standard's signatures.
+
+Owns the defaults of dtypes, and how data becomes a tensor with or without a copy. Never decides on a device: what is
+not said is libtorch's default.
+"""
 
 from __future__ import annotations
 

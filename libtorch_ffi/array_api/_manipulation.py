@@ -1,4 +1,7 @@
-"""Shapes, and elements by their places, by the standard's signatures."""
+"""Shapes, and elements by their places, by the standard's signatures.
+
+Owns the standard's checks of axes that aten does not make. Results are views where aten's are.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sorting, searching and sets, by the standard's signatures."""
+"""Sorting, searching and sets, by the standard's signatures.
+
+Owns the names of the results and their order, which the standard says and aten does not. Computes nothing itself.
+"""
 
 from __future__ import annotations
 
