@@ -325,6 +325,50 @@ void cell_backward(const Given& given) {
     }
 }
 
+/// A weight for each of an LSTM's four gates, contiguous as oneDNN takes it to be.
+void require_gates(const Given& given, const char* name, std::initializer_list<int64_t> shape, at::ScalarType dtype) {
+    const at::Tensor found = tensor(given, name);
+    require_shape(given, name, at::IntArrayRef(shape.begin(), shape.size()));
+    require(found.is_contiguous() && found.scalar_type() == dtype, given, name, " contiguous and of dtype ", dtype);
+}
+
+/// libtorch hands oneDNN nothing but LSTMs.
+void onednn_lstm(const Given& given) {
+    const at::Tensor input = tensor(given, "input");
+    const int64_t hidden = integer(given, "hidden_size");
+    require(is_plain(input) && input.dim() == 3 && input.numel() > 0 && input.is_contiguous() &&
+                at::isFloatingType(input.scalar_type()) && integer(given, "mode") == 2 && hidden > 0,
+            given, "an LSTM's contiguous input of 3 dimensions with elements, mode 2 and a hidden size above 0");
+    const at::ScalarType dtype = input.scalar_type();
+    require_gates(given, "weight0", {4 * hidden, input.size(2)}, dtype);
+    require_gates(given, "weight1", {4 * hidden, hidden}, dtype);
+    if (value(given, "has_biases").toBool()) {
+        require_gates(given, "weight2", {4 * hidden}, dtype);
+        require_gates(given, "weight3", {4 * hidden}, dtype);
+    }
+    for (const char* name : {"hx_", "cx_"}) {
+        const at::Tensor state = tensor(given, name);
+        require(is_plain(state) && state.is_contiguous() && state.scalar_type() == dtype &&
+                    state.numel() == input.size(1) * hidden,
+                given, name, " contiguous, of dtype ", dtype, ", with ", input.size(1) * hidden, " elements");
+    }
+}
+
+/// The weights of such a layer in oneDNN's own order.
+void onednn_reorder(const Given& given) {
+    const at::Tensor weight = tensor(given, "weight0");
+    const int64_t hidden = integer(given, "hidden_size");
+    require(is_plain(weight) && weight.dim() == 2 && weight.numel() > 0 && hidden > 0, given,
+            "a weight of 2 dimensions with elements, and a hidden size above 0");
+    require_gates(given, "weight0", {4 * hidden, weight.size(1)}, weight.scalar_type());
+    require_gates(given, "weight1", {4 * hidden, hidden}, weight.scalar_type());
+    if (!value(given, "input_size").isNone()) {
+        const std::vector<int64_t> sizes = integers(given, "input_size");
+        require(sizes.size() == 3 && sizes[2] == weight.size(1) && sizes[0] > 0 && sizes[1] > 0, given,
+                "an input size of three numbers, whose last is ", weight.size(1));
+    }
+}
+
 // The rest
 
 void cholesky_solve(const Given& given) {
@@ -406,6 +450,7 @@ const std::unordered_map<std::string_view, Check>& checks() {
         {"aten::fractional_max_pool2d_backward", fractional_pool_backward<2>},
         {"aten::fractional_max_pool3d_backward", fractional_pool_backward<3>},
         {"aten::log_sigmoid_forward", log_sigmoid},
+        {"aten::mkldnn_rnn_layer", onednn_lstm},
         {"aten::native_batch_norm_backward", batch_norm_backward},
         {"aten::pdist", pdist},
         {"aten::quantized_lstm_cell", quantized_cell},
@@ -421,6 +466,7 @@ const std::unordered_map<std::string_view, Check>& checks() {
         {"aten::tril", triangle},
         {"aten::triu", triangle},
         {"aten::unfold_backward", unfold_backward},
+        {"mkldnn::_reorder_mkldnn_rnn_layer_weight", onednn_reorder},
     };
     return table;
 }
