@@ -291,9 +291,11 @@ def second_user(campaign: Campaign) -> None:
             os.umask(before)
 
 
-def _for_everybody(path: Path) -> bool:
-    """Tell whether every user may enter a folder."""
-    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+def has_second_user() -> bool:
+    """Tell whether another user can be played: by root, with a Python and a package that everybody may read."""
+    places = (Path(sys.base_prefix), Path(sys.prefix), Path(remote.__file__).parent)
+    folders = {folder for place in places for folder in (place, *place.parents)}
+    return os.geteuid() == 0 and all(folder.stat().st_mode & 0o001 for folder in folders)
 
 
 def run(scale: float, *, disks: bool = True) -> Campaign:
@@ -312,8 +314,8 @@ def run(scale: float, *, disks: bool = True) -> Campaign:
             together(campaign, max(2, round(16 * min(scale, 1))))
             if disks and os.geteuid() == 0:
                 full_disks(campaign, round(20 * scale))
-                if _for_everybody(Path(sys.base_prefix)):
-                    second_user(campaign)
+            if disks and has_second_user():
+                second_user(campaign)
     finally:
         kept.PART_FROM, remote.READ_TIMEOUT, remote.PAUSE = before
         log.setLevel(level)
