@@ -10,8 +10,9 @@ from libtorch_ffi._load import load
 load()
 
 from libtorch_ffi import _C as core  # noqa: E402 - only once it is known to load
-from libtorch_ffi import _hooks, _tensor  # noqa: E402 - need the core
+from libtorch_ffi import _fork, _hooks, _tensor  # noqa: E402 - need the core
 
+_fork.register()
 _tensor.complete(core.Tensor)
 _hooks.complete(core.Tensor, core.Node)
 

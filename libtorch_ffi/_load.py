@@ -64,6 +64,7 @@ def load() -> ModuleType:
     loaded = sys.modules.get("libtorch_ffi._C")
     if loaded is not None:
         return loaded
+    _refuse_subinterpreter()
     built = read_record()
     if not _in_process_already(built):
         if not is_in_place(built):
@@ -95,6 +96,21 @@ def read_record() -> Built:
     # Those of a libtorch inside the package are relative to it; joining leaves the others as they are.
     record["library_dirs"] = [os.path.join(os.path.dirname(__file__), folder) for folder in record["library_dirs"]]
     return record
+
+
+def _refuse_subinterpreter() -> None:
+    """Raise where this is not the process's first interpreter: the extension would wait for its GIL forever."""
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    try:
+        interpreters = importlib.import_module(name)
+    except ImportError:  # a Python without them
+        return
+    if interpreters.get_current() != interpreters.get_main():
+        raise LoadError(
+            "libtorch_ffi was imported in a subinterpreter, and works in a process's first interpreter only. It was "
+            "not loaded. Call it from there, or start a process of its own (`multiprocessing`; under mod_wsgi, "
+            "`WSGIApplicationGroup %{GLOBAL}`)."
+        )
 
 
 def _import_extension(built: Built) -> ModuleType:

@@ -176,7 +176,7 @@ def grad(  # noqa: PLR0913, PLR0917 - torch's arguments, in torch's order
     if not materialize_grads:
         return gradients
     return tuple(
-        ops.aten.zeros_like(target, requires_grad=True) if gradient is None else gradient
+        ops.aten.zeros_like(target, requires_grad=create_graph) if gradient is None else gradient
         for target, gradient in zip(targets, gradients, strict=True)
     )
 

@@ -87,8 +87,9 @@ class Function:
         Parameters
         ----------
         *args
-            The arguments of `forward`, tensors and others. Only where `setup_context` is defined, they may be given by
-            name, too.
+            The arguments of `forward`, tensors and others.
+        **kwargs
+            Those that are given by name. backward answers gradients for all, in the order of `forward`.
 
         Returns
         -------
@@ -97,9 +98,7 @@ class Function:
         """
         separate_setup = cls.setup_context is not _SETUP_CONTEXT
         if kwargs:
-            if not separate_setup:
-                raise TypeError(f"{cls.__name__}.apply() takes no keyword arguments")
-            args = _bind(cls.forward, args, kwargs)
+            args = _bind(cls.forward, args, kwargs) if separate_setup else _bind_after(cls.forward, args, kwargs)
         return core.apply_function(cls, args, separate_setup)
 
 
@@ -112,6 +111,16 @@ def _bind(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     bound = inspect.signature(function).bind(*args, **kwargs)
     bound.apply_defaults()
     return bound.args
+
+
+def _bind_after(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Bind what follows a context. Defaults after what was given are left to the function, as backward knows."""
+    import inspect
+
+    names = list(inspect.signature(function).parameters)
+    bound = _bind(function, (None, *args), kwargs)
+    last = max(names.index(name) for name in kwargs) if set(kwargs) <= set(names) else len(bound)
+    return bound[1 : max(len(args), last) + 1]
 
 
 def once_differentiable(

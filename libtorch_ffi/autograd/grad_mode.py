@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 from libtorch_ffi._binding import core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from types import TracebackType
 
 __all__ = [
@@ -26,16 +26,23 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Y = TypeVar("Y")
+S = TypeVar("S")
 
 
 class Mode:
     """A context manager that is a decorator too: each call of the function runs in a context of its own."""
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Decorate a function: each call runs in the mode."""
+        """Decorate a function: each call runs in the mode, and of a generator all that it does between its yields."""
+        import inspect
+
+        stepwise = inspect.isgeneratorfunction(function)
 
         @wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            if stepwise:
+                return _stepped(function(*args, **kwargs), self._again)  # type: ignore[arg-type, return-value]
             with self._again():
                 return function(*args, **kwargs)
 
@@ -51,6 +58,25 @@ class Mode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         raise NotImplementedError
+
+
+def _stepped(generator: Generator[Y, S, R], mode: Callable[[], Mode]) -> Generator[Y, S, R]:
+    """Run a generator in a mode, and whoever takes what it yields outside."""
+    try:
+        with mode():
+            value = next(generator)
+        while True:
+            try:
+                sent = yield value
+            except BaseException as error:  # noqa: BLE001, PERF203 - whatever is thrown in, the generator handles it
+                with mode():
+                    value = generator.throw(error)
+            else:
+                with mode():
+                    value = generator.send(sent)
+    except StopIteration as end:
+        result: R = end.value
+        return result
 
 
 class _GradMode(Mode):

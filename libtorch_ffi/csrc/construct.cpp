@@ -24,7 +24,7 @@ bool is_nested(PyObject* object) {
         return true;
     }
     return PySequence_Check(object) != 0 && PyUnicode_Check(object) == 0 && PyBytes_Check(object) == 0 &&
-           !is_tensor(object) && PyObject_CheckBuffer(object) == 0;
+           !is_tensor(object) && !is_array(object);
 }
 
 /// An item of a list or tuple that Python code may have changed since its length was taken.
@@ -61,10 +61,26 @@ at::ScalarType dtype_of_element(PyObject* object) {
     if (is_tensor(object)) {
         return tensor_of(object).scalar_type();
     }
-    if (PyObject_CheckBuffer(object) != 0 && PyBytes_Check(object) == 0) {
-        return tensor_from_buffer(object, false).scalar_type();
-    }
     raise_no_element(object);
+}
+
+/// A number of Python's own: NumPy's float64 and complex128 are floats and complex numbers too, with a dtype.
+bool is_plain_number(PyObject* object) {
+    return PyFloat_CheckExact(object) != 0 || PyLong_Check(object) != 0 || PyComplex_CheckExact(object) != 0;
+}
+
+/// An array among other data as a tensor; one that goes backwards through its memory is copied first.
+at::Tensor array_of(PyObject* object) {
+    try {
+        return tensor_from_buffer(object, false);
+    } catch (const PythonError&) {
+        if (PyErr_ExceptionMatches(PyExc_ValueError) == 0) {
+            throw;
+        }
+        PyErr_Clear();
+    }
+    const Ref copy = Ref::steal(PyObject_CallMethod(object, "copy", nullptr));
+    return tensor_from_buffer(copy.get(), false);
 }
 
 /// Shape and dtype of nested data.
@@ -74,6 +90,10 @@ struct Survey {
     bool has_dtype = false;  // given by the caller: elements need not be looked at
 
     void visit(PyObject* object, size_t depth) {
+        if (!is_plain_number(object) && is_array(object)) {
+            visit_array(array_of(object), depth);
+            return;
+        }
         if (!is_nested(object)) {
             visit_element(object, depth);
             return;
@@ -83,16 +103,7 @@ struct Survey {
         }
         Ref items = Ref::steal(PySequence_Fast(object, "a sequence was expected"));
         const Py_ssize_t length = PySequence_Fast_GET_SIZE(items.get());
-        if (depth == shape.size()) {
-            if (depth_known_) {
-                raise(PyExc_TypeError, "expected a number at dim %zu (got a %s)", depth, Py_TYPE(object)->tp_name);
-            }
-            shape.push_back(length);
-        }
-        if (shape[depth] != length) {
-            raise(PyExc_ValueError, "expected sequence of length %lld at dim %zu (got %zd)",
-                  static_cast<long long>(shape[depth]), depth, length);
-        }
+        expect_length(length, depth, Py_TYPE(object)->tp_name);
         for (Py_ssize_t i = 0; i < length; ++i) {
             const Ref item = nested_item(items.get(), i);
             visit(item.get(), depth + 1);
@@ -100,16 +111,40 @@ struct Survey {
     }
 
   private:
-    void visit_element(PyObject* object, size_t depth) {
-        if (depth != shape.size()) {
-            raise(PyExc_TypeError, "expected a sequence at dim %zu (got a %s)", depth, Py_TYPE(object)->tp_name);
+    void expect_length(int64_t length, size_t depth, const char* type) {
+        if (depth == shape.size()) {
+            if (depth_known_) {
+                raise(PyExc_TypeError, "expected a number at dim %zu (got a %s)", depth, type);
+            }
+            shape.push_back(length);
         }
-        if (depth > 0 && PyUnicode_Check(object) != 0) {
+        if (shape[depth] != length) {
+            raise(PyExc_ValueError, "expected sequence of length %lld at dim %zu (got %lld)",
+                  static_cast<long long>(shape[depth]), depth, static_cast<long long>(length));
+        }
+    }
+
+    /// An array of any number of dimensions, 0 for one of NumPy's scalars.
+    void visit_array(const at::Tensor& array, size_t depth) {
+        for (const int64_t length : array.sizes()) {
+            expect_length(length, depth++, "numpy.ndarray");
+        }
+        note_element(array.scalar_type(), depth, "numpy.ndarray");
+    }
+
+    void visit_element(PyObject* object, size_t depth) {
+        if (depth > 0 && depth == shape.size() && PyUnicode_Check(object) != 0) {
             raise(PyExc_ValueError, "too many dimensions 'str'");
+        }
+        note_element(has_dtype ? dtype : dtype_of_element(object), depth, Py_TYPE(object)->tp_name);
+    }
+
+    void note_element(at::ScalarType found, size_t depth, const char* type) {
+        if (depth != shape.size()) {
+            raise(PyExc_TypeError, "expected a sequence at dim %zu (got a %s)", depth, type);
         }
         depth_known_ = true;
         if (!has_dtype) {
-            const at::ScalarType found = dtype_of_element(object);
             dtype = dtype == at::ScalarType::Undefined ? found : c10::promoteTypes(dtype, found);
         }
     }
@@ -125,7 +160,7 @@ at::Scalar read_element(PyObject* object) {
     if (is_tensor(object)) {
         return tensor_of(object).item();
     }
-    if (PyObject_CheckBuffer(object) != 0 && PyBytes_Check(object) == 0) {
+    if (is_array(object)) {
         return tensor_from_buffer(object, false).item();
     }
     raise_no_element(object);
@@ -186,12 +221,36 @@ void store(uint64_t*& next, PyObject* object) {
     }
 }
 
+template <class Element>
+at::ScalarType dtype_of() {
+    return c10::CppTypeToScalarType<Element>::value;
+}
+template <>
+at::ScalarType dtype_of<uint64_t>() {
+    return unsigned64;
+}
+
+/// The elements of a whole array at once.
+template <class Element>
+void copy_array(Element*& next, PyObject* object, at::IntArrayRef shape) {
+    const at::Tensor array = array_of(object).to(dtype_of<Element>()).contiguous();
+    if (array.sizes() != shape) {
+        raise(PyExc_RuntimeError, "the data changed while it was read");
+    }
+    const auto* elements = static_cast<const Element*>(array.data_ptr());
+    next = std::copy(elements, elements + array.numel(), next);
+}
+
 /// Writes the elements in order. The shape is what the first pass found; data of another shape by now is refused, since
 /// the memory is as large as that shape.
 template <class Element>
 void fill(Element*& next, PyObject* object, at::IntArrayRef shape) {
     if (shape.empty()) {
         store(next, object);
+        return;
+    }
+    if (is_array(object)) {
+        copy_array(next, object, shape);
         return;
     }
     Ref items = Ref::steal(PySequence_Fast(object, "the data changed while it was read"));
@@ -311,10 +370,6 @@ PyObject* nested_as(const at::Tensor& source) {
     return nested(next, tensor.sizes());
 }
 
-bool is_array(PyObject* data) {
-    return !is_tensor(data) && PyObject_CheckBuffer(data) != 0 && PyBytes_Check(data) == 0;
-}
-
 struct Options {
     std::optional<at::ScalarType> dtype;
     std::optional<at::Device> device;
@@ -371,17 +426,18 @@ Options read_options(const pybind11::object& dtype, const pybind11::object& devi
 /// takes longer than a small tensor.
 PyObject* tensor(PyObject*, PyObject* const* values, Py_ssize_t count, PyObject* names) {
     return guarded([&]() -> PyObject* {
-        if (count != 1) {
-            raise(PyExc_TypeError, "tensor() takes 1 positional argument (data), but %zd were given", count);
-        }
-        if (names == nullptr) {
+        if (names == nullptr && count == 1) {
             return wrap(make_tensor(values[0], Options(), true));
         }
+        if (count > 1) {
+            raise(PyExc_TypeError, "tensor() takes 1 positional argument (data), but %zd were given", count);
+        }
+        PyObject* data = count == 1 ? values[0] : nullptr;
         pybind11::object dtype = pybind11::none();
         pybind11::object device = pybind11::none();
         bool requires_grad = false;
         bool pin_memory = false;
-        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+        for (Py_ssize_t i = 0; names != nullptr && i < PyTuple_GET_SIZE(names); ++i) {
             const auto name = pybind11::handle(PyTuple_GET_ITEM(names, i)).cast<std::string>();
             const auto value = pybind11::reinterpret_borrow<pybind11::object>(values[count + i]);
             if (name == "dtype") {
@@ -392,12 +448,17 @@ PyObject* tensor(PyObject*, PyObject* const* values, Py_ssize_t count, PyObject*
                 requires_grad = value.cast<bool>();
             } else if (name == "pin_memory") {
                 pin_memory = value.cast<bool>();
+            } else if (name == "data" && data == nullptr) {
+                data = value.ptr();
             } else {
                 raise(PyExc_TypeError, "tensor() got an unexpected keyword argument '%s'", name.c_str());
             }
         }
+        if (data == nullptr) {
+            raise(PyExc_TypeError, "tensor() missing 1 required positional argument: 'data'");
+        }
         const Options options = read_options(dtype, device, requires_grad, pin_memory);
-        at::Tensor result = make_tensor(values[0], options, true);
+        at::Tensor result = make_tensor(data, options, true);
         result.set_requires_grad(requires_grad);
         return wrap(std::move(result));
     });

@@ -100,7 +100,13 @@ void set_python_error() noexcept {
         PyErr_NoMemory();
     } catch (const std::exception& error) {
         set_text(PyExc_RuntimeError, error.what());
-    } catch (...) {
+    }
+#ifdef __GLIBCXX__
+    catch (const abi::__forced_unwind&) {
+        wait_for_the_end();
+    }
+#endif
+    catch (...) {
         PyErr_SetString(PyExc_RuntimeError, "libtorch threw an exception that is not a std::exception");
     }
 }

@@ -82,18 +82,27 @@ TensorIndex read_index(PyObject* object, CallFacts& facts) {
         Py_TYPE(object)->tp_name);
 }
 
-/// A list is one index, unless it holds what no list of numbers can: then it is read as a tuple, as torch reads it.
+/// Longer lists are one index, whatever they hold: torch's rule, which it has from old NumPy's.
+constexpr Py_ssize_t kTooLongForTuple = 32;
+
+/// A list is one index, unless it is short and holds a tensor or what no list of numbers can: then it is read as a
+/// tuple, as torch reads it. Both give a shape, so torch warns of it, and so does this.
 bool is_tuple_of_indices(PyObject* key) {
     if (PyTuple_Check(key) != 0) {
         return true;
     }
-    if (PyList_Check(key) == 0) {
+    if (PyList_Check(key) == 0 || PyList_GET_SIZE(key) >= kTooLongForTuple) {
         return false;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(key); ++i) {
         PyObject* item = PyList_GET_ITEM(key, i);
-        if (PySlice_Check(item) != 0 || item == Py_None || item == Py_Ellipsis ||
-            (is_tensor(item) && tensor_of(item).dim() > 0)) {
+        if (is_tensor(item) || PySequence_Check(item) != 0 || PySlice_Check(item) != 0 || item == Py_None ||
+            item == Py_Ellipsis) {
+            check_status(PyErr_WarnEx(PyExc_UserWarning,
+                                      "Using a non-tuple sequence for multidimensional indexing is deprecated in "
+                                      "torch: x[[a, b]] is read as x[a, b]. Write x[tuple(indices)] for that, or "
+                                      "x[tensor(indices)] for one index of more dimensions.",
+                                      1));
             return true;
         }
     }

@@ -60,9 +60,8 @@ at::ScalarType dtype_of_format(const char* text, Py_ssize_t bytes) {
 /// Gives a buffer back, from whatever thread drops the last tensor over it.
 void release(Py_buffer* buffer) {
     if (Py_IsInitialized() != 0) {
-        const PyGILState_STATE state = PyGILState_Ensure();
+        const WithGil held;
         PyBuffer_Release(buffer);
-        PyGILState_Release(state);
         delete buffer;
     }
 }
@@ -261,6 +260,10 @@ pybind11::object numpy(const pybind11::object& self, bool force) {
 }
 
 }  // namespace
+
+bool is_array(PyObject* object) {
+    return !is_tensor(object) && PyObject_CheckBuffer(object) != 0 && type_has(object, "__array_interface__");
+}
 
 at::Tensor tensor_from_buffer(PyObject* object, bool shares) {
     try {

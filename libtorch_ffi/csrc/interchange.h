@@ -11,6 +11,10 @@ namespace ltf {
 /// the tensor is handed out as it is: then a buffer that is read-only is worth a warning.
 at::Tensor tensor_from_buffer(PyObject* object, bool shares);
 
+/// Whether an object is an array of NumPy's kind: it has the buffer protocol, and says that it is an array. Other
+/// buffers (bytearray, array.array, memoryview) are sequences of numbers.
+bool is_array(PyObject* object);
+
 /// A tensor over the memory that an object offers by DLPack or by NumPy's `__array__`; undefined where it offers none.
 /// Whoever shares a buffer shares it by the function above.
 at::Tensor tensor_from_offer(PyObject* object, bool shares);

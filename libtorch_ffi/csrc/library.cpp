@@ -25,7 +25,7 @@ class PythonKernel final : public c10::OperatorKernel {
     explicit PythonKernel(pybind11::function function) : function_(function.release()) {}
 
     void operator()(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
-        const pybind11::gil_scoped_acquire gil;
+        const WithGil held;
         try {
             run(op.schema(), *stack);
         } catch (const PythonError&) {

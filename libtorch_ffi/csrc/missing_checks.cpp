@@ -81,6 +81,17 @@ void require_shape(const Given& given, const char* name, at::IntArrayRef shape) 
 
 // Writing into what is given
 
+/// The tensor gets the source's memory and shape, and reads as many elements of its own dtype from it. torch asks this in
+/// its bindings.
+void memory_of_another(const Given& given) {
+    const at::Tensor self = tensor(given, "self");
+    const at::Tensor source = tensor(given, "source");
+    if (self.defined() && source.defined()) {
+        require(self.scalar_type() == source.scalar_type(), given, "a source of the tensor's own dtype, ",
+                self.scalar_type(), ", not of ", source.scalar_type());
+    }
+}
+
 /// A matrix after the other is found by the stride of the last dimension of the batch alone. What is resized becomes
 /// contiguous, and in place libtorch makes a copy.
 void triangle(const Given& given) {
@@ -463,6 +474,8 @@ const std::unordered_map<std::string_view, Check>& checks() {
         {"aten::replication_pad3d_backward", padding_backward},
         {"aten::rrelu_with_noise", rrelu_with_noise},
         {"aten::rrelu_with_noise_", rrelu_with_noise},
+        {"aten::set", memory_of_another},
+        {"aten::set_", memory_of_another},
         {"aten::tril", triangle},
         {"aten::triu", triangle},
         {"aten::unfold_backward", unfold_backward},

@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "exported.h"
 #include "function_context.h"
+#include "gil.h"
 #include "hooks.h"
 #include "interchange.h"
 #include "library.h"
@@ -43,6 +44,7 @@ PYBIND11_MODULE(_C, module) {
             ltf::set_python_error();
         }
     });
+    ltf::register_gil();
     ltf::register_warnings();
     ltf::register_errors(module);
     ltf::register_values(module);

@@ -3,6 +3,7 @@
 #include "numbers.h"
 
 #include "convert.h"
+#include "interchange.h"
 #include "kernel_scope.h"
 #include "tensor.h"
 #include "values.h"
@@ -165,7 +166,21 @@ PyObject* matmul(PyObject* left, PyObject* right) {
 
 PyObject* positive(PyObject* self) { return Py_NewRef(self); }
 
-PyObject* compare(PyObject* left, PyObject* right, int operation) {
+/// A NumPy array as a tensor, for a comparison: NumPy leaves it to the tensor, and whatever neither compares Python
+/// compares by identity, so that `==` would be False. Nothing where it is no array, or one of what no tensor holds.
+Ref comparable(PyObject* object) {
+    if (!is_array(object)) {
+        return {};
+    }
+    try {
+        return Ref::steal(wrap(tensor_from_buffer(object, false)));
+    } catch (const PythonError&) {
+        PyErr_Clear();
+        return {};
+    }
+}
+
+PyObject* compare_tensors(PyObject* left, PyObject* right, int operation) {
     switch (operation) {
         case Py_EQ:
             return binary<equal>(left, right);
@@ -180,6 +195,21 @@ PyObject* compare(PyObject* left, PyObject* right, int operation) {
         default:
             return binary<greater_equal>(left, right);
     }
+}
+
+PyObject* compare(PyObject* left, PyObject* right, int operation) {
+    PyObject* result = compare_tensors(left, right, operation);
+    if (C10_LIKELY(result != Py_NotImplemented)) {
+        return result;
+    }
+    return guarded([&] {
+        const Ref array = comparable(right);
+        if (!array) {
+            return result;
+        }
+        Py_DECREF(result);
+        return compare_tensors(left, array.get(), operation);
+    });
 }
 
 // Python numbers

@@ -1,10 +1,13 @@
 // Owning references to Python objects and the one boundary where C++ exceptions become Python's.
 #pragma once
 
+#include <cxxabi.h>
+
 #include <atomic>
 #include <type_traits>
 #include <utility>
 
+#include "gil.h"
 #include "pch.h"
 
 namespace ltf {
@@ -113,12 +116,12 @@ class RecursionGuard {
 /// Releases the GIL for its lifetime where `released` is true.
 class WithoutGil {
   public:
-    explicit WithoutGil(bool released = true) : state_(released ? PyEval_SaveThread() : nullptr) {}
+    explicit WithoutGil(bool released = true) : state_(released ? release_gil() : nullptr) {}
     WithoutGil(const WithoutGil&) = delete;
     WithoutGil& operator=(const WithoutGil&) = delete;
     ~WithoutGil() {
         if (state_ != nullptr) {
-            PyEval_RestoreThread(state_);
+            restore_gil(state_);
         }
     }
 
@@ -129,7 +132,7 @@ class WithoutGil {
 /// Holds the GIL for its lifetime, in whichever thread.
 class WithGil {
   public:
-    WithGil() : state_(PyGILState_Ensure()) {}
+    WithGil() : state_(ensure_gil()) {}
     WithGil(const WithGil&) = delete;
     WithGil& operator=(const WithGil&) = delete;
     ~WithGil() { PyGILState_Release(state_); }
@@ -148,6 +151,11 @@ auto in_python(Body&& body) {
     } catch (const PythonError&) {
         throw pybind11::error_already_set();
     }
+#ifdef __GLIBCXX__  // elsewhere a thread ends without unwinding
+    catch (const abi::__forced_unwind&) {
+        wait_for_the_end();
+    }
+#endif
 }
 
 /// A reference that libtorch keeps for us: it may be dropped by any thread. Once Python has ended it is left alone.

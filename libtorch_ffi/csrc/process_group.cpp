@@ -100,10 +100,10 @@ void register_store(py::module_& module) {
                  const std::vector<uint8_t> after = bytes_of(desired);
                  return bytes_without_gil([&] { return self.compareSet(key, before, after); });
              })
-        .def("add", &TCPStore::add, py::call_guard<py::gil_scoped_release>())
-        .def("delete_key", &TCPStore::deleteKey, py::call_guard<py::gil_scoped_release>())
-        .def("check", &TCPStore::check, py::call_guard<py::gil_scoped_release>())
-        .def("num_keys", &TCPStore::getNumKeys, py::call_guard<py::gil_scoped_release>())
+        .def("add", &TCPStore::add, py::call_guard<WithoutGil>())
+        .def("delete_key", &TCPStore::deleteKey, py::call_guard<WithoutGil>())
+        .def("check", &TCPStore::check, py::call_guard<WithoutGil>())
+        .def("num_keys", &TCPStore::getNumKeys, py::call_guard<WithoutGil>())
         .def("wait",
              [](TCPStore& self, const std::vector<std::string>& keys, double timeout) {
                  const Milliseconds limit = timeout_of(timeout);

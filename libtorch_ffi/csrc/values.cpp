@@ -265,12 +265,41 @@ PyObject* as_size(PyObject* tuple) {
     return size.release();
 }
 
+/// The items of any iterable as ints; what counts as one, a tensor of an integer too, becomes one.
+PyObject* size_new(PyTypeObject*, PyObject* args, PyObject* kwargs) {
+    return guarded([&] {
+        static const char* names[] = {"", nullptr};
+        PyObject* iterable = nullptr;
+        if (PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Size", const_cast<char**>(names), &iterable) == 0) {
+            throw PythonError();
+        }
+        const Ref items = Ref::steal(iterable == nullptr ? PyTuple_New(0) : PySequence_Tuple(iterable));
+        const Py_ssize_t length = PyTuple_GET_SIZE(items.get());
+        Ref size = Ref::steal(size_type->tp_alloc(size_type, length));
+        for (Py_ssize_t i = 0; i < length; ++i) {
+            PyObject* item = PyTuple_GET_ITEM(items.get(), i);
+            if (PyIndex_Check(item) == 0) {
+                raise(PyExc_TypeError, "torch.Size() takes an iterable of 'int' (item %zd is '%s')", i,
+                      Py_TYPE(item)->tp_name);
+            }
+            PyTuple_SET_ITEM(size.get(), i, Ref::steal(PyNumber_Index(item)).release());
+        }
+        return size.release();
+    });
+}
+
 PyObject* size_subscript(PyObject* self, PyObject* key) {
     return guarded([&] { return as_size(PyTuple_Type.tp_as_mapping->mp_subscript(self, key)); });
 }
 
-PyObject* size_concat(PyObject* self, PyObject* other) {
-    return guarded([&] { return as_size(PyTuple_Type.tp_as_sequence->sq_concat(self, other)); });
+/// A number's addition, which Python asks for before a tuple's: `(1,) + shape` is a Size as well.
+PyObject* size_add(PyObject* left, PyObject* right) {
+    return guarded([&]() -> PyObject* {
+        if (PyTuple_Check(left) == 0 || PyTuple_Check(right) == 0) {
+            Py_RETURN_NOTIMPLEMENTED;
+        }
+        return as_size(PyTuple_Type.tp_as_sequence->sq_concat(left, right));
+    });
 }
 
 PyObject* size_repeat(PyObject* self, Py_ssize_t times) {
@@ -294,9 +323,10 @@ PyObject* size_numel(PyObject* self, PyObject*) {
 PyMethodDef size_methods[] = {{"numel", size_numel, METH_NOARGS, "How many elements a tensor of this shape has."}, {}};
 
 PyTypeObject* new_size_type() {
-    PyType_Slot slots[] = {{Py_tp_repr, reinterpret_cast<void*>(size_repr)},
+    PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(size_new)},
+                           {Py_tp_repr, reinterpret_cast<void*>(size_repr)},
                            {Py_mp_subscript, reinterpret_cast<void*>(size_subscript)},
-                           {Py_sq_concat, reinterpret_cast<void*>(size_concat)},
+                           {Py_nb_add, reinterpret_cast<void*>(size_add)},
                            {Py_sq_repeat, reinterpret_cast<void*>(size_repeat)},
                            {Py_tp_methods, size_methods},
                            {Py_tp_doc, const_cast<char*>("The shape of a tensor: a tuple of ints.")},

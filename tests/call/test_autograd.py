@@ -14,7 +14,7 @@ from libtorch_ffi._binding import core
 from libtorch_ffi.autograd import forward_ad, functional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from types import ModuleType
 
 
@@ -81,7 +81,7 @@ def test_unused_inputs() -> None:
     assert found[1] is None
     zeros = autograd.grad(a * 2, [a, b], materialize_grads=True)
     assert zeros[1] is not None
-    assert zeros[1].tolist() == [0]
+    assert (zeros[1].tolist(), zeros[1].requires_grad) == ([0], False)
     with pytest.raises(ValueError, match="allow_unused"):
         autograd.grad(a * 2, [a, b], allow_unused=False, materialize_grads=True)
     with pytest.raises(ValueError, match="only"):
@@ -236,6 +236,39 @@ def test_modes_nest_and_decorate() -> None:
     with lt.no_grad():
         assert on()
     assert lt.is_grad_enabled()
+
+
+def test_a_decorated_generator_is_in_the_mode_between_its_yields() -> None:
+    """Whoever takes what it yields is not."""
+    seen: list[object] = []
+
+    @autograd.no_grad()
+    def steps() -> Generator[int, str, str]:
+        try:
+            seen.append((yield 1))
+            seen.append(lt.is_grad_enabled())
+            yield 2
+        except KeyError as error:
+            seen.append(error.args[0])
+            seen.append(lt.is_grad_enabled())
+            yield 3
+        finally:
+            seen.append(lt.is_grad_enabled())
+        return "end"
+
+    generator = steps()
+    assert (next(generator), lt.is_grad_enabled()) == (1, True)
+    assert (generator.send("sent"), lt.is_grad_enabled()) == (2, True)
+    assert (generator.throw(KeyError("thrown")), lt.is_grad_enabled()) == (3, True)
+    with pytest.raises(StopIteration) as end:
+        next(generator)
+    assert end.value.value == "end"
+    assert seen == ["sent", False, "thrown", False, False]
+    seen.clear()
+    generator = steps()
+    next(generator)
+    generator.close()
+    assert (seen, lt.is_grad_enabled()) == ([False], True)
 
 
 def test_inference_mode() -> None:

@@ -96,8 +96,17 @@ def test_setup_context_takes_names_and_defaults() -> None:
     assert z.item() == 10
     z.backward()
     assert (x.grad.item(), y.grad.item()) == (5, 2)
-    with pytest.raises(TypeError, match="keyword"):
-        Cube.apply(x=x)
+
+
+def test_arguments_by_name_after_a_context() -> None:
+    x = leaf(2.0)
+    Scale.apply(x, factor=3.0).backward()
+    Scale.apply(x, 3.0, label="times").backward()
+    Scale.apply(x=x, factor=3.0).backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [9.0]
+    with pytest.raises(TypeError, match="nope"):
+        Scale.apply(x, 3.0, nope=1)
 
 
 def test_needs_input_grad_and_none() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import gc
+import operator
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -247,3 +248,43 @@ def test_pandas() -> None:
     assert pandas.Series(np.asarray(lt.arange(3))).tolist() == [0, 1, 2]
     with pytest.raises(TypeError):
         lt.tensor(pandas.Series(["a", "b"]))
+
+
+COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+
+
+@pytest.mark.parametrize("compare", COMPARISONS)
+@pytest.mark.parametrize("dtype", ["float64", "int8", "complex64", "bool"])
+def test_arrays_are_compared_elementwise(compare: Callable[[Any, Any], Any], dtype: str) -> None:
+    """NumPy leaves comparisons with a tensor to the tensor; Python would fall back to identity."""
+    if dtype == "complex64" and compare not in {operator.eq, operator.ne}:
+        pytest.skip("complex numbers have no order")
+    array = np.array([0, 1, 2]).astype(dtype)
+    tensor = lt.tensor([1, 1, 1])
+    expected = compare(array, np.array([1, 1, 1])).tolist()
+    assert compare(array, tensor).tolist() == expected
+    assert compare(lt.from_numpy(array), np.array([1, 1, 1])).tolist() == expected
+    assert compare(array, tensor).dtype == lt.bool
+
+
+def test_arrays_of_other_things_equal_no_tensor() -> None:
+    tensor = lt.ones(2)
+    assert (tensor == np.array(["a", "b"])) is False
+    assert (tensor != np.array([object(), None])) is True
+    with pytest.raises(TypeError):
+        _ = tensor < np.array(["a", "b"])
+
+
+def test_arrays_in_lists() -> None:
+    rows = [np.arange(3), np.arange(3, dtype=np.float32)[::-1], [7, 8, 9]]
+    tensor = lt.tensor(rows)
+    assert (tensor.dtype, tensor.tolist()) == (lt.float32, [[0, 1, 2], [2, 1, 0], [7, 8, 9]])
+    assert lt.tensor([np.zeros((0, 2))] * 3).shape == (3, 0, 2)
+    assert lt.tensor([np.array(1), np.array(2)]).tolist() == [1, 2]
+    assert lt.tensor([np.array([2**63], np.uint64)]).tolist() == [[2**63]]
+    with pytest.raises(ValueError, match="expected sequence of length 3 at dim 1"):
+        lt.tensor([np.arange(3), np.arange(4)])
+    with pytest.raises(TypeError, match="expected a sequence at dim 1"):
+        lt.tensor([np.arange(3), 1])
+    with pytest.raises(TypeError, match="expected a number at dim 1"):
+        lt.tensor([1, np.arange(3)])

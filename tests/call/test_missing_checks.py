@@ -79,6 +79,7 @@ ENDS_TOO = {
     "_fused_sgd": f"([m.ones(9000000)], [m.ones(1)], [], {SGD})",
     "embedding_bag": f"(m.ones(5, 3), m.zeros(90000, dtype=m.int64), {LAST})",
     "_weight_norm": "(m.ones(90000, 3), m.ones(1, 1), 0)",
+    "set_.source_Tensor": "(m.zeros(3, dtype=m.int64), m.ones(2))",
     "native_batch_norm_backward": "(m.ones(1), m.ones(2, 9000, 3), None, None, None, *[m.ones(9000)] * 2, True, 0.5, "
     "[True] * 3)",
 }
@@ -109,6 +110,7 @@ MEANT = {
     "range.out": "(0, -3, -1, out=m.zeros(4, dtype=m.int64))",
     "replication_pad2d_backward.grad_input": "(m.ones(3, 7, 7), m.ones(3, 3, 3), [2] * 4, grad_input=m.empty(0))",
     "rrelu_with_noise": "(m.arange(3.0), m.empty(3), 0.25, 0.25, True)",
+    "set_.source_Tensor": "(m.zeros(3), m.ones(2, 2))",
     "tril.out": "(m.ones(4, 5, 5), out=m.ones(5, 4, 5).transpose(0, 1))",
     "triu.out": "(m.ones(2, 1, 5, 5), out=m.ones(5, 5, 2, 1).permute(2, 3, 0, 1))",
     "unfold_backward": "(m.ones(3, 2), [4], 0, 2, 1)",

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-@pytest.mark.parametrize("line", [*lines("tensor_facts"), *lines("tensor_conversions"), *lines("tensor_methods")])
+@pytest.mark.parametrize(
+    "line", [*lines("tensor_facts"), *lines("tensor_conversions"), *lines("tensor_methods"), *lines("indexing")]
+)
 def test_like_torch(torch: ModuleType, line: str) -> None:
     assert outcomes(line, lt) == outcomes(line, torch)
 
