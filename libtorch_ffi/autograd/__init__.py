@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from libtorch_ffi._C import Tensor
+    from libtorch_ffi.autograd import forward_ad, function, functional, grad_mode, graph
 
     Tensors = Tensor | Sequence[Tensor]
     Gradients = Tensor | Sequence[Tensor | None] | None
@@ -36,8 +37,10 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "forward_ad",
+    "function",
     "functional",
     "grad",
+    "grad_mode",
     "graph",
     "inference_mode",
     "no_grad",

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from libtorch_ffi._C import FunctionCtx
+else:
+    FunctionCtx = core.FunctionCtx
 
-__all__ = ["Function", "once_differentiable"]
+__all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
 
 class Function:

@@ -81,8 +81,8 @@ void require_shape(const Given& given, const char* name, at::IntArrayRef shape) 
 
 // Writing into what is given
 
-/// The tensor gets the source's memory and shape, and reads as many elements of its own dtype from it. torch asks this in
-/// its bindings.
+/// The tensor gets the source's memory and shape, and reads as many elements of its own dtype from it. torch asks this
+/// in its bindings.
 void memory_of_another(const Given& given) {
     const at::Tensor self = tensor(given, "self");
     const at::Tensor source = tensor(given, "source");

@@ -11,7 +11,7 @@ from gradients import check_gradient, check_second_gradient
 
 import libtorch_ffi as lt
 from libtorch_ffi.autograd import Function, grad
-from libtorch_ffi.autograd.function import once_differentiable
+from libtorch_ffi.autograd.function import FunctionCtx, once_differentiable
 
 
 class BoomError(Exception):
@@ -96,6 +96,20 @@ def test_setup_context_takes_names_and_defaults() -> None:
     assert z.item() == 10
     z.backward()
     assert (x.grad.item(), y.grad.item()) == (5, 2)
+
+
+def test_the_context_has_a_type() -> None:
+    """As annotations name it, also those that are evaluated."""
+    kinds = []
+
+    class Seen(Cube):
+        @staticmethod
+        def forward(ctx: FunctionCtx, x: Any) -> Any:
+            kinds.append(isinstance(ctx, lt.autograd.function.FunctionCtx))
+            return Cube.forward(ctx, x)
+
+    Seen.apply(leaf(1.0)).backward()
+    assert kinds == [True]
 
 
 def test_arguments_by_name_after_a_context() -> None:
