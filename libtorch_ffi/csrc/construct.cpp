@@ -350,24 +350,38 @@ PyObject* number_of(double value) {
     return Ref::steal(PyFloat_FromDouble(value)).release();
 }
 
-/// The elements of one contiguous block, from dimension `depth` on.
-template <class Element>
-PyObject* nested(const Element*& next, at::IntArrayRef shape) {
-    if (shape.empty()) {
-        return number_of<Element>(*next++);
+/// The elements from one on, read where they lie.
+template <class Element, class Stored>
+PyObject* nested(const Stored* first, at::IntArrayRef sizes, at::IntArrayRef strides) {
+    if (sizes.empty()) {
+        return number_of<Element>(static_cast<Element>(*first));
     }
-    Ref list = Ref::steal(PyList_New(static_cast<Py_ssize_t>(shape[0])));
-    for (int64_t i = 0; i < shape[0]; ++i) {
-        PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), nested(next, shape.slice(1)));
+    Ref list = Ref::steal(PyList_New(static_cast<Py_ssize_t>(sizes[0])));
+    for (int64_t i = 0; i < sizes[0]; ++i) {
+        PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i),
+                        nested<Element>(first + i * strides[0], sizes.slice(1), strides.slice(1)));
     }
     return list.release();
 }
 
+template <class Element, class Stored>
+PyObject* nested_from(const at::Tensor& tensor) {
+    return nested<Element>(static_cast<const Stored*>(tensor.data_ptr()), tensor.sizes(), tensor.strides());
+}
+
 template <class Element>
 PyObject* nested_as(const at::Tensor& source) {
-    const at::Tensor tensor = source.to(c10::CppTypeToScalarType<Element>::value).contiguous();
-    const auto* next = static_cast<const Element*>(tensor.data_ptr());
-    return nested(next, tensor.sizes());
+    return nested_from<Element, Element>(source.to(c10::CppTypeToScalarType<Element>::value).contiguous());
+}
+
+/// The same elements in the host's memory, as they are meant.
+at::Tensor readable(const at::Tensor& tensor) {
+    if (tensor.is_cpu() && tensor.layout() == at::kStrided && !tensor.is_conj() && !tensor.is_neg() &&
+        !tensor._is_zerotensor()) {
+        return tensor;
+    }
+    const at::Tensor resolved = tensor.cpu().resolve_conj().resolve_neg();
+    return resolved._is_zerotensor() ? at::zeros(resolved.sizes(), resolved.options()) : resolved;  // it has no memory
 }
 
 struct Options {
@@ -475,17 +489,22 @@ PyMethodDef tensor_definition = {
 PyObject* tensor_tolist(PyObject* self, PyObject*) {
     return guarded([&] {
         at::NoGradGuard no_grad;
-        at::Tensor tensor = tensor_of(self).cpu().resolve_conj().resolve_neg();
+        const at::Tensor tensor = readable(tensor_of(self));
         if (tensor.dim() > kMostNested) {
             raise(PyExc_RecursionError, "a tensor of %lld dimensions makes lists nested too deep",
                   static_cast<long long>(tensor.dim()));
         }
-        if (tensor._is_zerotensor()) {
-            tensor = at::zeros(tensor.sizes(), tensor.options());  // it has no memory
-        }
-        switch (tensor.scalar_type()) {
+        switch (tensor.layout() == at::kStrided ? tensor.scalar_type() : at::ScalarType::Undefined) {
+            case at::kFloat:
+                return nested_from<double, float>(tensor);
+            case at::kDouble:
+                return nested_from<double, double>(tensor);
+            case at::kLong:
+                return nested_from<int64_t, int64_t>(tensor);
+            case at::kInt:
+                return nested_from<int64_t, int32_t>(tensor);
             case at::kBool:
-                return nested_as<bool>(tensor);
+                return nested_from<bool, bool>(tensor);
 #if LTF_SINCE(3)
             case at::kUInt64:
                 return nested_as<uint64_t>(tensor);

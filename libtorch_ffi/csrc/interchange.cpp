@@ -246,17 +246,28 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 
 void release_buffer(PyObject*, Py_buffer* view) { delete static_cast<Exported*>(view->internal); }
 
-pybind11::object numpy(const pybind11::object& self, bool force) {
-    namespace py = pybind11;
-    at::Tensor tensor = tensor_of(self.ptr());
-    if (force) {
-        tensor = tensor.detach().cpu().resolve_conj().resolve_neg();
-        tensor = tensor._is_zerotensor() ? at::zeros(tensor.sizes(), tensor.options()) : tensor;
+/// NumPy's asarray, borrowed; looked up once.
+PyObject* numpy_asarray() {
+    static PyObject* found = nullptr;
+    if (found == nullptr) {
+        const Ref numpy = Ref::steal(PyImport_ImportModule("numpy"));
+        found = Ref::steal(PyObject_GetAttrString(numpy.get(), "asarray")).release();
     }
-    check_exportable(tensor);
-    const auto handle = py::reinterpret_steal<py::object>(wrap(tensor.detach()));
-    const auto memory = py::reinterpret_steal<py::object>(Ref::steal(PyMemoryView_FromObject(handle.ptr())).release());
-    return py::module_::import("numpy").attr("asarray")(memory);
+    return found;
+}
+
+/// A handle of the tensor's elements in the host's memory, as they are meant.
+Ref forced(const at::Tensor& tensor) {
+    const at::Tensor resolved = tensor.detach().cpu().resolve_conj().resolve_neg();
+    return Ref::steal(wrap(resolved._is_zerotensor() ? at::zeros(resolved.sizes(), resolved.options()) : resolved));
+}
+
+pybind11::object numpy(const pybind11::object& self, bool force) {
+    const Ref handle = force ? forced(tensor_of(self.ptr())) : Ref::borrow(self.ptr());
+    check_exportable(tensor_of(handle.get()));
+    const Ref memory = Ref::steal(PyMemoryView_FromObject(handle.get()));
+    return pybind11::reinterpret_steal<pybind11::object>(
+        Ref::steal(PyObject_CallOneArg(numpy_asarray(), memory.get())).release());
 }
 
 }  // namespace

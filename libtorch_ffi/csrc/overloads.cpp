@@ -87,8 +87,16 @@ PyObject* call_first(const std::vector<Plan*>& candidates, const Arguments& argu
     return nullptr;
 }
 
+/// Whether the first argument after the receivers is a list.
+bool takes_list(const Plan& plan, Py_ssize_t receivers) {
+    const auto place = static_cast<size_t>(receivers);
+    return place < plan.parameters().size() && plan.parameters()[place].type->kind() == c10::TypeKind::ListType;
+}
+
+/// `packed`, if it is given, are the same arguments with separate ints made one list, and `receivers` says where.
 [[noreturn]] void raise_no_match(const std::string& name, const std::vector<Plan*>& candidates,
-                                 const Arguments& arguments) {
+                                 const Arguments& arguments, const Arguments* packed = nullptr,
+                                 Py_ssize_t receivers = 0) {
     std::string text = name + "(): no overload takes these arguments (";
     for (Py_ssize_t i = 0; i < arguments.positional + arguments.keywords(); ++i) {
         text += i == 0 ? "" : ", ";
@@ -99,7 +107,8 @@ PyObject* call_first(const std::vector<Plan*>& candidates, const Arguments& argu
     }
     text += "). The overloads, and why each was refused:";
     for (Plan* plan : candidates) {
-        text += "\n  " + plan->text() + "\n    " + plan->refusal(arguments);
+        const bool is_packed = packed != nullptr && takes_list(*plan, receivers);
+        text += "\n  " + plan->text() + "\n    " + plan->refusal(is_packed ? *packed : arguments);
     }
     PyErr_SetString(PyExc_TypeError, text.c_str());
     throw PythonError();
@@ -159,24 +168,49 @@ bool has_keyword(const Arguments& arguments, PyObject* name) {
     return false;
 }
 
-/// Calls with the ints from `first` on put into one tuple; null where no candidate takes that.
+/// A call's arguments with the ints after the receivers put into one tuple, where they begin with an int.
+class Packed {
+  public:
+    Packed(const Packet& packet, const Arguments& arguments) : first_(packet.receivers()), names_(arguments.names) {
+        int64_t unused = 0;
+        if (arguments.positional <= first_ || first_ + 1 + arguments.keywords() > kMost ||
+            (!read_int(arguments.values[first_], unused) && !read_int_tensor(arguments.values[first_], unused))) {
+            return;
+        }
+        packed_ = Ref::steal(PyTuple_New(arguments.positional - first_));
+        for (Py_ssize_t i = first_; i < arguments.positional; ++i) {
+            PyTuple_SET_ITEM(packed_.get(), i - first_, Py_NewRef(arguments.values[i]));
+        }
+        std::copy_n(arguments.values, first_, values_.begin());
+        values_[static_cast<size_t>(first_)] = packed_.get();
+        std::copy_n(arguments.values + arguments.positional, arguments.keywords(), values_.begin() + first_ + 1);
+    }
+
+    explicit operator bool() const { return static_cast<bool>(packed_); }
+    Arguments arguments() const { return {values_.data(), first_ + 1, names_}; }
+
+  private:
+    static constexpr Py_ssize_t kMost = 16;
+    Py_ssize_t first_;
+    PyObject* names_;
+    Ref packed_;
+    std::array<PyObject*, kMost> values_;
+};
+
+/// Calls with the ints put into one tuple; null where no candidate takes that.
 PyObject* call_packed(const Packet& packet, const std::vector<Plan*>& candidates, const Arguments& arguments) {
-    constexpr Py_ssize_t kMost = 16;
-    const Py_ssize_t first = packet.receivers();
-    int64_t unused = 0;
-    if (arguments.positional <= first || first + 1 + arguments.keywords() > kMost ||
-        (!read_int(arguments.values[first], unused) && !read_int_tensor(arguments.values[first], unused))) {
-        return nullptr;
+    const Packed packed(packet, arguments);
+    return packed ? call_first(candidates, packed.arguments(), Match::exact, packet.lists()) : nullptr;
+}
+
+[[noreturn]] void refuse(const Packet& packet, const std::vector<Plan*>& candidates, const Arguments& arguments) {
+    if (packet.packs_ints) {
+        if (const Packed packed(packet, arguments); packed) {
+            const Arguments list = packed.arguments();
+            raise_no_match(packet.name, candidates, arguments, &list, packet.receivers());
+        }
     }
-    Ref packed = Ref::steal(PyTuple_New(arguments.positional - first));
-    for (Py_ssize_t i = first; i < arguments.positional; ++i) {
-        PyTuple_SET_ITEM(packed.get(), i - first, Py_NewRef(arguments.values[i]));
-    }
-    std::array<PyObject*, kMost> values;
-    std::copy_n(arguments.values, first, values.begin());
-    values[static_cast<size_t>(first)] = packed.get();
-    std::copy_n(arguments.values + arguments.positional, arguments.keywords(), values.begin() + first + 1);
-    return call_first(candidates, {values.data(), first + 1, arguments.names}, Match::exact, packet.lists());
+    raise_no_match(packet.name, candidates, arguments);
 }
 
 PyObject* choose(const Packet& packet, const std::vector<Plan*>& candidates, const Arguments& arguments) {
@@ -196,7 +230,7 @@ PyObject* choose(const Packet& packet, const std::vector<Plan*>& candidates, con
     if (PyObject* result = call_first(candidates, arguments, Match::lenient, packet.lists()); result != nullptr) {
         return result;
     }
-    raise_no_match(packet.name, candidates, arguments);
+    refuse(packet, candidates, arguments);
 }
 
 /// Whether an overload writes to one list of tensors, and not to a tensor for each result.

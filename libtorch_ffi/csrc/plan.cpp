@@ -131,9 +131,58 @@ std::string text_of(PyObject* unicode) { return pybind11::handle(unicode).cast<s
 
 bool same_name(PyObject* left, PyObject* right) { return left == right || PyUnicode_Compare(left, right) == 0; }
 
+/// What a parameter takes, in the words of whoever calls.
+std::string expected(const Parameter& parameter) {
+    static const std::pair<std::string_view, const char*> words[] = {
+        {"ScalarType", "a dtype (such as libtorch_ffi.float32)"},
+        {"Layout", "a layout (such as libtorch_ffi.strided)"},
+        {"MemoryFormat", "a memory format (such as libtorch_ffi.channels_last)"},
+        {"Generator", "a libtorch_ffi.Generator"},
+    };
+    const std::string type = parameter.type->annotation_str();
+    for (const auto& [name, text] : words) {
+        if (type == name) {
+            return text;
+        }
+    }
+    return type;
+}
+
+/// A value's type, and what it is where that is short.
+std::string described(PyObject* object) {
+    constexpr size_t kLongest = 60;
+    std::string text = type_name(object);
+    if (PyUnicode_CheckExact(object) != 0 || PyLong_CheckExact(object) != 0 || PyFloat_CheckExact(object) != 0) {
+        const Ref value = Ref::steal(PyObject_Repr(object));
+        const std::string shown = text_of(value.get());
+        text += shown.size() <= kLongest ? " " + shown : "";
+    }
+    return text;
+}
+
+bool fits(const Parameter& element, PyObject* object) {
+    CallFacts facts;
+    c10::IValue value;
+    return (object == Py_None && element.optional) || element.convert == nullptr ||
+           element.convert(element, object, Match::lenient, facts, value);
+}
+
+/// What came instead: of a sequence, the first element that does not fit.
+std::string found(const Parameter& parameter, PyObject* object) {
+    const bool is_sequence = PyList_Check(object) != 0 || PyTuple_Check(object) != 0;
+    for (Py_ssize_t i = 0; is_sequence && parameter.element != nullptr && i < PySequence_Fast_GET_SIZE(object); ++i) {
+        const Ref item = Ref::borrow(PySequence_Fast_GET_ITEM(object, i));
+        if (!fits(*parameter.element, item.get())) {
+            return std::string("a ") + type_name(object) + " whose element " + std::to_string(i) + " is " +
+                   described(item.get());
+        }
+    }
+    return described(object);
+}
+
 std::string wrong_type(const Parameter& parameter, PyObject* object) {
-    return "argument '" + text_of(parameter.name) + "' takes " + parameter.type->annotation_str() +
-           (parameter.optional ? " or None" : "") + ", not " + type_name(object);
+    return "argument '" + text_of(parameter.name) + "' takes " + expected(parameter) +
+           (parameter.optional ? " or None" : "") + ", not " + found(parameter, object);
 }
 
 std::string wrong_names(const std::vector<Parameter>& parameters, const Arguments& arguments) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -44,6 +44,37 @@ def test_names_of_torch_s_own_types() -> None:
     assert lt.linalg.LinAlgError is lt.LinAlgError
     with pytest.raises(lt.LinAlgError):
         lt.linalg_cholesky(-lt.eye(2))
+
+
+REFUSALS: dict[str, tuple[str, Callable[[], object]]] = {
+    "a text for a dtype": (
+        r"'dtype' takes a dtype \(such as libtorch_ffi.float32\) or None, not str 'float32'",
+        lambda: lt.zeros(2, dtype="float32"),
+    ),
+    "a number for a generator": ("'generator' takes a libtorch_ffi.Generator or None, not int 1", lambda: _seeded(1)),
+    "an element of a list": (
+        "'tensors' takes List.Tensor., not a list whose element 1 is int 3",
+        lambda: lt.cat([lt.ones(2), 3]),
+    ),
+    "one of several sizes": (
+        "'size' takes List.int., not a tuple whose element 1 is str 'a'",
+        lambda: lt.zeros(2, "a"),
+    ),
+    "a name that is not there": ("it has no argument 'nope'", lambda: lt.ones(2, 3, nope=1)),
+    "one of several sizes of a method": ("a tuple whose element 1 is float 0.5", lambda: lt.ones(2).view(2, 0.5)),
+    "something long": ("'self' takes Tensor, not str\n?$", lambda: lt.relu("x" * 100)),
+}
+
+
+def _seeded(generator: Any) -> object:
+    return lt.randn(2, generator=generator)
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_names_what_came_and_what_was_expected(name: str) -> None:
+    text, call = REFUSALS[name]
+    with pytest.raises(TypeError, match=text):
+        call()
 
 
 @pytest.mark.reference
