@@ -24,7 +24,7 @@ from libtorch_ffi.provision.overlap import ahead
 from libtorch_ffi.provision.progress import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from typing_extensions import Self
@@ -143,8 +143,19 @@ class Net:
             self._telling = False
             self.progress.finish()
 
-    def stream(self, url: str, start: int = 0, stop: int | None = None) -> Generator[bytes, None, None]:
+    def stream(
+        self, url: str, start: int = 0, stop: int | None = None, expect: Callable[[int], None] | None = None
+    ) -> Generator[bytes, None, None]:
         """Yield the bytes of a file from `start` to `stop`, going on where a connection was cut.
+
+        Parameters
+        ----------
+        url
+            The file's address.
+        start, stop
+            The range; without `stop`, to the end.
+        expect
+            Told how many bytes an answer will bring, before any of them is read, where the server says so.
 
         Raises
         ------
@@ -158,7 +169,7 @@ class Net:
         patience = _Patience(url)
         while stop is None or start < stop:
             with patience.forgiving():
-                for block in self._once(url, start, stop):
+                for block in self._once(url, start, stop, expect):
                     start += len(block)
                     if stop is not None and start > stop:
                         raise UnreachableError(f"{shown(url)} sends more than it was asked for: bytes past {stop}")
@@ -206,10 +217,12 @@ class Net:
         if self._telling:
             self.progress.advance(size)
 
-    def _once(self, url: str, start: int, stop: int | None) -> Iterator[bytes]:
+    def _once(self, url: str, start: int, stop: int | None, expect: Callable[[int], None] | None) -> Iterator[bytes]:
         with self._answer(url, start, stop) as answer:
-            expected = answer.headers.get("Content-Length")
-            missing = int(expected) if expected and expected.isdigit() else None
+            announced = answer.headers.get("Content-Length")
+            missing = int(announced) if announced and announced.isdigit() else None
+            if expect is not None and missing is not None:
+                expect(missing)
             while block := _next_block(answer):
                 missing = missing - len(block) if missing is not None else None
                 yield block
@@ -286,8 +299,19 @@ class RemoteFile:
         return self._net.stream(self._url, start, stop)
 
 
-def download(net: Net, url: str, path: Path) -> str:
+def download(net: Net, url: str, path: Path, expect: Callable[[int], None] | None = None) -> str:
     """Write a whole file to `path`, going on with what is there of it already; return its sha256.
+
+    Parameters
+    ----------
+    net
+        The session to ask with.
+    url
+        The file's address.
+    path
+        Where it goes.
+    expect
+        Told how many bytes will come, as `Net.stream` tells it; what it raises ends the download.
 
     Raises
     ------
@@ -296,7 +320,7 @@ def download(net: Net, url: str, path: Path) -> str:
     """
     start, total = _had(net, url, path)
     for _ in range(TRIES):
-        digest = _appended(net, url, path, start, total)
+        digest = _appended(net, url, path, start, total, expect)
         if digest is not None:
             return digest
         start = 0
@@ -315,7 +339,9 @@ def _had(net: Net, url: str, path: Path) -> tuple[int, int | None]:
     return (here, total) if here <= total else (0, total)
 
 
-def _appended(net: Net, url: str, path: Path, start: int, total: int | None) -> str | None:
+def _appended(
+    net: Net, url: str, path: Path, start: int, total: int | None, expect: Callable[[int], None] | None
+) -> str | None:
     """Write a file's bytes from `start` on; return the sha256 of the whole, None where it has to begin again."""
     digest = hashlib.sha256()
     if start:
@@ -327,7 +353,7 @@ def _appended(net: Net, url: str, path: Path, start: int, total: int | None) -> 
         if start == total:
             return digest.hexdigest()
         try:
-            with closing(ahead(net.stream(url, start))) as coming:
+            with closing(ahead(net.stream(url, start, expect=expect))) as coming:
                 for block in coming:
                     digest.update(block)
                     file.write(block)

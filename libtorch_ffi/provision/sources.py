@@ -341,7 +341,7 @@ def _is_of_libtorch(inside: str) -> bool:
 def _download_checked(order: Order, url: str, path: Path, sha256: str | None) -> None:
     order.stage.parts.used |= path.exists()
     with order.net.told(path.name, None):
-        digest = download(order.net, url, path)
+        digest = download(order.net, url, path, order.stage.expect)
     _check_digest(order, shown(url), digest, sha256)
 
 

@@ -18,6 +18,7 @@ from world import assert_nothing_left, assert_verifies
 
 from libtorch_ffi.errors import DownloadError, IntegrityError, StoreError
 from libtorch_ffi.provision import Settings, ensure, install, kept, remove, repair, verify
+from libtorch_ffi.provision.progress import Silent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,6 +180,24 @@ def test_a_disk_without_room_is_told_before_the_download(cpu_world: World, monke
         ensure(cpu_world.settings)
     assert cpu_world.site.sent < len(archives.NOISE)
     assert_nothing_left(cpu_world.settings.home)
+
+
+class _NoBytes(Silent):
+    """What is told of no byte that came."""
+
+    def advance(self, count: int) -> None:
+        raise AssertionError(f"{count} bytes were read")
+
+
+def test_a_disk_without_room_for_a_zip_is_told_before_its_bytes_come(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _zip_settings(world, archives.libtorch_zip())
+    usage = shutil.disk_usage(settings.home.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100_000))
+    with pytest.raises(StoreError, match=r"has 0 MB free .* 1 MB are needed"):
+        ensure(settings, progress=_NoBytes())
+    assert_nothing_left(settings.home)
 
 
 @pytest.fixture
