@@ -81,15 +81,22 @@ void require_shape(const Given& given, const char* name, at::IntArrayRef shape) 
 
 // Writing into what is given
 
-/// The tensor gets the source's memory and shape, and reads as many elements of its own dtype from it. torch asks this
-/// in its bindings.
+/// The tensor gets the source's memory, shape and strides, and reads elements of its own dtype there.
 void memory_of_another(const Given& given) {
     const at::Tensor self = tensor(given, "self");
     const at::Tensor source = tensor(given, "source");
-    if (self.defined() && source.defined()) {
-        require(self.scalar_type() == source.scalar_type(), given, "a source of the tensor's own dtype, ",
-                self.scalar_type(), ", not of ", source.scalar_type());
+    if (!is_plain(self) || !is_plain(source) || source.numel() == 0 || self.itemsize() <= source.itemsize()) {
+        return;
     }
+    int64_t last = source.storage_offset();
+    for (int64_t i = 0; i < source.dim(); ++i) {
+        last += (source.size(i) - 1) * source.stride(i);
+    }
+    require((static_cast<size_t>(last) + 1) * self.itemsize() <= source.storage().nbytes(), given,
+            "a source with room for elements of the tensor's own dtype, ", self.scalar_type(),
+            ", such as one of that "
+            "dtype, not of ",
+            source.scalar_type());
 }
 
 /// A matrix after the other is found by the stride of the last dimension of the batch alone. What is resized becomes
