@@ -1,19 +1,20 @@
 """Work that goes on at the same time: bytes arrive, are inflated, and are hashed and written, each in its thread.
 
-Owns the ways to hand chunks from thread to thread, with few of them waiting so that memory stays constant, and to do
-two things beside each other. Never knows what the chunks are. Sockets, zlib, hashlib and files all let other threads
-run while they work.
+Owns the ways to hand chunks from thread to thread, with few of them waiting so that memory stays constant, to take a
+few parts of a whole at once, and to do two things beside each other. Never knows what the chunks are. Sockets, zlib,
+hashlib and files all let other threads run while they work.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import contextmanager, suppress
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     Chunk = TypeVar("Chunk", bytes, memoryview)
 
@@ -31,16 +32,53 @@ def ahead(chunks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
 
     Where it is closed early the thread closes the generator as soon as that gives its next chunk; nobody waits for it.
     """
-    box: Queue[bytes | BaseException | None] = Queue(_WAITING)
-    stop = threading.Event()
-    threading.Thread(target=_take, args=(chunks, box, stop), daemon=True).start()
+    begun = _Begun(chunks, _WAITING)
     try:
-        while (item := box.get()) is not None:
+        yield from begun
+    finally:
+        begun.stop.set()
+
+
+def in_turn(parts: Iterable[Generator[bytes, None, None]], at_once: int, waiting: int) -> Generator[bytes, None, None]:
+    """Yield what generators yield, one after another, while threads take the chunks of the next ones already.
+
+    Parameters
+    ----------
+    parts
+        The generators; one that is late in the row is closed as `ahead` closes one, or was never begun.
+    at_once
+        How many are taken at a time.
+    waiting
+        How many chunks of each wait at most.
+    """
+    row: deque[_Begun] = deque()
+    try:
+        for part in parts:
+            row.append(_Begun(part, waiting))
+            if len(row) == at_once:
+                yield from row[0]
+                row.popleft()
+        while row:
+            yield from row[0]
+            row.popleft()
+    finally:
+        for begun in row:
+            begun.stop.set()
+
+
+class _Begun:
+    """A generator whose chunks a thread takes, from now on."""
+
+    def __init__(self, chunks: Generator[bytes, None, None], waiting: int) -> None:
+        self.box: Queue[bytes | BaseException | None] = Queue(waiting)
+        self.stop = threading.Event()
+        threading.Thread(target=_take, args=(chunks, self.box, self.stop), daemon=True).start()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (item := self.box.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
-    finally:
-        stop.set()
 
 
 def _take(

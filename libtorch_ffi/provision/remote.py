@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from libtorch_ffi.provision.kept import Parts
     from libtorch_ffi.provision.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -50,7 +49,9 @@ _LONGEST_PAUSE = 20.0
 _SLOWEST = 1024
 """Bytes a second below which a connection counts as one that stands still."""
 
-_BLOCK = 1 << 18
+BLOCK = 1 << 18
+"""How many bytes are read from a connection at a time."""
+
 _OK, _PARTIAL, _UNAUTHORIZED, _GONE, _TOO_MANY, _SERVER_ERROR = 200, 206, 401, (404, 410), 429, 500
 
 
@@ -260,45 +261,6 @@ class Net:
         return answer
 
 
-class RemoteFile:
-    """A file on a server as `Ranges`.
-
-    Parameters
-    ----------
-    net
-        The session to ask with.
-    url
-        The file's address.
-    size
-        Its size, asked for where it is not known.
-    parts
-        Where to write down what arrives, and to look for what had arrived.
-    sha256
-        Its published digest, so that the parts of another file at the same address are not taken for its.
-    """
-
-    def __init__(
-        self, net: Net, url: str, size: int | None = None, parts: Parts | None = None, sha256: str | None = None
-    ) -> None:
-        self._net = net
-        self._url = url
-        self.name = shown(url)
-        self.size = size if size is not None else net.size(url)
-        self._parts = parts
-        self._key = hashlib.sha256(f"{self.name} {self.size} {sha256}".encode()).hexdigest()[:24]
-
-    def blocks(self, start: int, stop: int) -> Generator[bytes, None, None]:
-        """Yield the bytes from `start` to `stop`; of a long range, while the next ones arrive."""
-        if stop - start < kept.PART_FROM:
-            return self._stream(start, stop)
-        if self._parts is None:
-            return ahead(self._stream(start, stop))
-        return ahead(self._parts.through(self._key, start, stop, self._stream))
-
-    def _stream(self, start: int, stop: int) -> Generator[bytes, None, None]:
-        return self._net.stream(self._url, start, stop)
-
-
 def download(net: Net, url: str, path: Path, expect: Callable[[int], None] | None = None) -> str:
     """Write a whole file to `path`, going on with what is there of it already; return its sha256.
 
@@ -371,7 +333,7 @@ def _next_block(answer: requests.Response) -> bytes:
     """
     read = getattr(answer.raw, "read1", answer.raw.read)
     pieces: list[bytes] = []
-    missing, begun = _BLOCK, time.monotonic()
+    missing, begun = BLOCK, time.monotonic()
     try:
         while missing and time.monotonic() - begun < READ_TIMEOUT and (piece := read(missing)):
             pieces.append(piece)

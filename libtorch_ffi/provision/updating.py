@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from libtorch_ffi.errors import IntegrityError
 from libtorch_ffi.provision import catalogue, index, pinning, providers
 from libtorch_ffi.provision.archive import Archive
-from libtorch_ffi.provision.remote import AbsentError, Net, RemoteFile, UnreachableError, shown
+from libtorch_ffi.provision.remote import AbsentError, Net, UnreachableError, shown
+from libtorch_ffi.provision.remote_file import RemoteFile
 from libtorch_ffi.provision.settings import Settings, check_platform
 from libtorch_ffi.provision.targets import PLATFORMS
 from libtorch_ffi.provision.wheel import Wheel

@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 from libtorch_ffi.errors import IntegrityError
 from libtorch_ffi.provision import catalogue, pinning
 from libtorch_ffi.provision.archive import Archive
-from libtorch_ffi.provision.remote import Net, RemoteFile
+from libtorch_ffi.provision.remote import Net
+from libtorch_ffi.provision.remote_file import RemoteFile
 
 if TYPE_CHECKING:
     from world import World
