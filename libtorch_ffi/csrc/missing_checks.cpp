@@ -4,8 +4,6 @@
 // errors themselves. tests/call/test_missing_checks.py has a call for each that ends a process of torch.
 #include "missing_checks.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
@@ -14,6 +12,8 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "pch.h"
 
 namespace ltf {
 namespace {

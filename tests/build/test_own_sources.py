@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -32,3 +33,20 @@ def test_no_two_sources_give_a_name_different_meanings(tmp_path: Path) -> None:
     command = [*compiler, "-fsyntax-only", *flags(libtorch).cxxflags, *includes, *header, str(batch)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, "\n".join(line for line in answer.stderr.splitlines() if "error:" in line)
+
+
+def _quoted(path: Path) -> set[str]:
+    """Return the headers of ours that a file includes, by itself or through others."""
+    found: set[str] = set()
+    waiting = [path]
+    while waiting:
+        names = set(re.findall(r'^#include "(.+)"$', waiting.pop().read_text(encoding="utf-8"), re.MULTILINE)) - found
+        found |= names
+        waiting += [SOURCES / name for name in names]
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SOURCES.glob("*.cpp")))
+def test_a_source_reads_the_same_headers_before_they_are_precompiled(name: str) -> None:
+    text = (SOURCES / name).read_text(encoding="utf-8")
+    assert "pch.h" in _quoted(SOURCES / name) or not re.search(r"#include <(ATen|c10|torch|pybind11)/", text)
