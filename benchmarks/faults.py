@@ -33,10 +33,11 @@ import archives
 from servers import Fault, FaultKind, Server
 
 from libtorch_ffi.errors import IntegrityError, LibtorchFFIError, StoreError
-from libtorch_ffi.provision import Settings, ensure, kept, mark, remote, verify
+from libtorch_ffi.provision import Settings, ensure, kept, mark, remote, remote_file, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
 WHEEL = f"torch-{archives.VERSION}-cp311-cp311-manylinux1_x86_64.whl"
 RUNTIME = "nvidia_cuda_runtime_cu99-99.1-py3-none-manylinux1_x86_64.whl"
@@ -46,8 +47,9 @@ BULK = 6
 CHILD = """
 import os, sys
 from pathlib import Path
-from libtorch_ffi.provision import Settings, ensure, kept, remote, install, sources, mark
+from libtorch_ffi.provision import Settings, ensure, kept, remote, remote_file
 kept.PART_FROM = 1000
+remote.BLOCK, remote_file.SEGMENT, remote_file.SEGMENTED_FROM, remote_file.MOSTLY = 50_000, 200_000, 800_000, -1.0
 home, url, flavor, user = sys.argv[1:]
 if user != "0":
     os.umask(0o002)
@@ -56,6 +58,15 @@ print("started", flush=True)
 ensure(Settings(version="9.9.9", flavor=flavor, platform="linux-x86_64", home=Path(home), mirror=url,
                 index_url=f"{url}/simple", source="pypi", environ={}))
 """
+
+_AS_LARGE: list[tuple[ModuleType, str, float]] = [
+    (kept, "PART_FROM", 1000),
+    (remote, "BLOCK", 50_000),
+    (remote_file, "SEGMENT", 200_000),
+    (remote_file, "SEGMENTED_FROM", 800_000),
+    (remote_file, "MOSTLY", -1.0),
+]
+"""As `CHILD` has them."""
 
 NOBODY = 65534
 LARGE_ENOUGH = "disk large enough"
@@ -303,10 +314,8 @@ def run(scale: float, *, disks: bool = True) -> Campaign:
     log = logging.getLogger("libtorch_ffi")
     level = log.level
     log.setLevel(logging.CRITICAL)  # each fault is told, and expected
-    before = kept.PART_FROM, remote.READ_TIMEOUT, remote.PAUSE
-    kept.PART_FROM, remote.READ_TIMEOUT, remote.PAUSE = 1000, 0.5, 0.01
     try:
-        with Server() as server:
+        with _hurried(), Server() as server:
             campaign = Campaign(server)
             populate(server)
             kills(campaign, round(200 * scale))
@@ -317,9 +326,22 @@ def run(scale: float, *, disks: bool = True) -> Campaign:
             if disks and has_second_user():
                 second_user(campaign)
     finally:
-        kept.PART_FROM, remote.READ_TIMEOUT, remote.PAUSE = before
         log.setLevel(level)
     return campaign
+
+
+@contextmanager
+def _hurried() -> Iterator[None]:
+    """Wait for little, and treat a wheel of a few MB as one of hundreds: in parts, over several connections."""
+    changed = [(remote, "READ_TIMEOUT", 0.5), (remote, "PAUSE", 0.01), *_AS_LARGE]
+    before = [(module, name, getattr(module, name)) for module, name, _ in changed]
+    try:
+        for module, name, value in changed:
+            setattr(module, name, value)
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
 
 
 def main() -> int:

@@ -105,7 +105,7 @@ class RemoteFile:
         """Yield a range in segments over a few connections; end where the server does not bear it. Return where."""
         parts = (self._net.stream(self._url, at, min(at + SEGMENT, stop)) for at in range(start, stop, SEGMENT))
         try:
-            with closing(in_turn(parts, CONNECTIONS, SEGMENT // BLOCK)) as coming:
+            with closing(in_turn(parts, CONNECTIONS, -(-SEGMENT // BLOCK))) as coming:
                 for block in coming:
                     start += len(block)
                     yield block
