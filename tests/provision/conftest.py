@@ -10,6 +10,7 @@ from servers import Server
 from world import RUNTIME, World
 
 from libtorch_ffi.provision import Settings, remote
+from libtorch_ffi.provision.remote import Net
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,3 +73,17 @@ def cpu_world(world: World) -> World:
     """Return a world whose PyPI has a torch wheel for the CPU."""
     world.list_on_pypi("torch", {world.torch.rpartition("/")[2]: archives.torch_wheel("cpu")})
     return world
+
+
+@pytest.fixture
+def net() -> Iterator[Net]:
+    """Return a session with servers."""
+    with Net() as net:
+        yield net
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    """Return the address of a file that holds `archives.NOISE`."""
+    server.site.put("/file", archives.NOISE)
+    return f"{server.url}/file"

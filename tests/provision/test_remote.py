@@ -12,23 +12,9 @@ from libtorch_ffi.provision import remote
 from libtorch_ffi.provision.remote import AbsentError, Net, NoRangesError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from servers import Mode, Server
 
 DATA = archives.NOISE
-
-
-@pytest.fixture
-def net() -> Iterator[Net]:
-    with Net() as net:
-        yield net
-
-
-@pytest.fixture
-def url(server: Server) -> str:
-    server.site.put("/file", DATA)
-    return f"{server.url}/file"
 
 
 def _read(net: Net, url: str, start: int, stop: int) -> bytes:

@@ -12,23 +12,11 @@ from libtorch_ffi.provision.remote import Net, UnreachableError
 from libtorch_ffi.provision.remote_file import RemoteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     from servers import Mode, Server
 
 DATA = archives.NOISE
-
-
-@pytest.fixture
-def net() -> Iterator[Net]:
-    with Net() as net:
-        yield net
-
-
-@pytest.fixture
-def url(server: Server) -> str:
-    server.site.put("/file", DATA)
-    return f"{server.url}/file"
 
 
 @pytest.fixture
