@@ -20,6 +20,11 @@ struct Reference {
     bool state;
 };
 
+/// Parameters, buffers and constants: converted once, not in each run.
+struct State {
+    std::vector<c10::IValue> values;
+};
+
 /// A call of an operator through the dispatcher.
 class OperatorNode final : public Node {
   public:
@@ -293,18 +298,13 @@ std::vector<c10::IValue> values_of(const py::list& objects, const char* what) {
     return values;
 }
 
-std::shared_ptr<Program> for_inference(const Program& program, const py::list& state) {
-    return program.for_inference(values_of(state, "the program's state"));
-}
-
-py::list run(const Program& program, const py::list& given, const py::list& state_objects) {
+py::list run(const Program& program, const py::list& given, const State& state) {
     std::vector<c10::IValue> inputs = values_of(given, "an input of the program");
-    const std::vector<c10::IValue> state = values_of(state_objects, "the program's state");
-    const bool differentiable = at::GradMode::is_enabled() && (requires_grad(inputs) || requires_grad(state));
+    const bool differentiable = at::GradMode::is_enabled() && (requires_grad(inputs) || requires_grad(state.values));
     std::vector<c10::IValue> results;
     {
         const WithoutGil released;
-        results = program.run(std::move(inputs), state, differentiable);
+        results = program.run(std::move(inputs), state.values, differentiable);
     }
     py::list out;
     for (c10::IValue& result : results) {
@@ -319,6 +319,8 @@ void register_exported(py::module_& module) {
     py::class_<Reference>(module, "Reference", "A value that a run of an exported program computes.")
         .def(py::init([](size_t index, bool state) { return Reference{index, state}; }), py::arg("index"),
              py::arg("state") = false);
+    py::class_<State>(module, "ProgramState", "The tensors that an exported program keeps between its runs.")
+        .def(py::init([](const py::list& tensors) { return State{values_of(tensors, "the program's state")}; }));
     py::class_<Program, std::shared_ptr<Program>>(module, "Program", "The graph of an exported program.")
         .def(py::init(&new_program))
         .def("add_operator", &add_operator)
@@ -326,7 +328,7 @@ void register_exported(py::module_& module) {
         .def("add_control", &add_control)
         .def("finish",
              [](Program& self, const py::list& outputs) { self.finish(untyped_all(outputs, self.slot_count())); })
-        .def("for_inference", &for_inference)
+        .def("for_inference", [](const Program& self, const State& state) { return self.for_inference(state.values); })
         .def("run", &run);
     module.def("operator_arguments", &operator_arguments);
 }

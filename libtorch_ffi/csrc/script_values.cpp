@@ -334,6 +334,9 @@ bool read_script_value(PyObject* object, const c10::TypePtr& type, c10::IValue& 
 }
 
 c10::IValue infer_script_value(PyObject* object, const char* what) {
+    if (is_tensor(object)) {
+        return tensor_of(object);
+    }
     const RecursionGuard guard(" while reading a value for TorchScript");
     c10::IValue value;
     if (object == Py_None || read_held(object, value)) {

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from libtorch_ffi._aten import one
 from libtorch_ffi._binding import core
 from libtorch_ffi.errors import ProgramError
+from libtorch_ffi.export.arena import Arena
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import BinaryIO, TypeAlias
 
     from typing_extensions import Self
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
     Document: TypeAlias = dict[str, Any]
 
-_as_strided, _empty = map(one, ("as_strided", "empty"))
+_as_strided, _empty_strided = map(one, ("as_strided", "empty_strided"))
 
 _LOCAL_HEADER = struct.Struct("<26xHH")
 _DTYPES = {
@@ -119,24 +121,60 @@ class Archive:
             raise ProgramError(f"{self.name}: {member} is no JSON object")
         return content
 
-    def read(self, member: str) -> memoryview:
-        """Return the bytes of a member, in memory of a tensor, so that it can become one without a copy."""
+    def read(self, member: str, arena: Arena | None = None) -> memoryview:
+        """Return the bytes of a member, in memory that can become a tensor's without a copy.
+
+        Parameters
+        ----------
+        member
+            Its name.
+        arena
+            Where to put a member that is stored as it is; by default in memory of its own.
+
+        Raises
+        ------
+        ProgramError
+            If it is not there, cut off or damaged.
+        """
+        info = self._member(member)
+        if not _is_stored(info):
+            return self._inflate(info)
+        self._file.seek(self._start(info))
+        memory = bytearray(info.file_size) if arena is None else arena.take(info.file_size)
+        filled = self._file.readinto(memory) if hasattr(self._file, "readinto") else 0
+        return self._checked(info, memoryview(memory), filled)
+
+    def arena(self, members: Iterable[str]) -> Arena:
+        """Return memory for those of the members that are stored as they are.
+
+        Raises
+        ------
+        ProgramError
+            If one is not there or cut off, or if they claim more together than the archive has.
+        """
+        stored = [info for info in map(self._member, members) if _is_stored(info)]
+        for info in stored:
+            self._start(info)
+        if sum(info.file_size for info in stored) > self._end:
+            raise ProgramError(f"{self.name} is damaged: members of it overlap")
+        return Arena(info.file_size for info in stored)
+
+    def _member(self, member: str) -> zipfile.ZipInfo:
         info = self._members.get(member)
         if info is None:
             raise ProgramError(f"{self.name} has no member {member}")
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
-            return self._inflate(info)
-        if info.header_offset < 0:  # an end of the archive that lies about where its directory begins makes it so
-            raise ProgramError(f"{self.name} is cut off or damaged: {member} does not lie within it")
-        self._file.seek(info.header_offset)
-        header = self._file.read(30)
-        start = info.header_offset + 30 + (sum(_LOCAL_HEADER.unpack(header)) if len(header) == 30 else self._end)  # noqa: PLR2004 - the size of a local header
-        if info.file_size != info.compress_size or start + info.file_size > self._end:
-            raise ProgramError(f"{self.name} is cut off or damaged: {member} does not lie within it")
-        self._file.seek(start)
-        memory = memoryview(_empty((max(info.file_size, 1),), dtype=core.uint8))[: info.file_size]
-        filled = self._file.readinto(memory) if hasattr(self._file, "readinto") else 0
-        return self._checked(info, memory, filled)
+        return info
+
+    def _start(self, info: zipfile.ZipInfo) -> int:
+        """Return where the bytes of a stored member begin; judge that all of them are there."""
+        start = info.header_offset + 30
+        if info.header_offset >= 0:  # an end of the archive that lies about where its directory begins makes it less
+            self._file.seek(info.header_offset)
+            header = self._file.read(30)
+            start += sum(_LOCAL_HEADER.unpack(header)) if len(header) == 30 else self._end  # noqa: PLR2004 - the size of a local header
+        if info.header_offset < 0 or info.file_size != info.compress_size or start + info.file_size > self._end:
+            raise ProgramError(f"{self.name} is cut off or damaged: {info.filename} does not lie within it")
+        return start
 
     def _checked(self, info: zipfile.ZipInfo, memory: memoryview, filled: int) -> memoryview:
         from isal import isal_zlib  # several times as fast as zlib's
@@ -152,6 +190,11 @@ class Archive:
             return memoryview(bytearray(self._zip.read(info)))
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
             raise ProgramError(f"{self.name} is damaged: {info.filename}: {error}") from None
+
+
+def _is_stored(info: zipfile.ZipInfo) -> bool:
+    """Return whether the bytes of a member are in the archive as they are."""
+    return info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1
 
 
 def _opened(source: Source) -> tuple[BinaryIO, bool]:
@@ -229,8 +272,6 @@ def _pickled(archive: Archive, member: str) -> dict[str, Tensor]:
 
 
 def _raw(archive: Archive, folder: str, config: Document) -> dict[str, Tensor]:
-    storages: dict[str, memoryview] = {}
-    found: dict[str, Tensor] = {}
     entries = config.get("config")
     if not isinstance(entries, dict):
         raise ProgramError(f"{archive.name}: the list of its tensors in {folder} is no object")
@@ -239,11 +280,14 @@ def _raw(archive: Archive, folder: str, config: Document) -> dict[str, Tensor]:
             raise ProgramError(
                 f"{archive.name}: {name} is no plain tensor but a pickled object, which is not loaded here"
             )
-        path = str(entry["path_name"])
-        if path not in storages:
-            storages[path] = archive.read(folder + path)
-        found[name] = _view(archive.name, name, storages[path], entry["tensor_meta"])
-    return found
+    members = {name: folder + str(entry["path_name"]) for name, entry in entries.items()}
+    distinct = dict.fromkeys(members.values())
+    arena = archive.arena(distinct)
+    storages = {member: archive.read(member, arena) for member in distinct}
+    return {
+        name: _view(archive.name, name, storages[member], entries[name]["tensor_meta"])
+        for name, member in members.items()
+    }
 
 
 def _view(archive: str, name: str, memory: memoryview, meta: Document) -> Tensor:
@@ -256,7 +300,7 @@ def _view(archive: str, name: str, memory: memoryview, meta: Document) -> Tensor
     if min((*sizes, *strides, offset), default=0) < 0 or (not empty and (last + 1) * dtype.itemsize > len(memory)):
         raise ProgramError(f"{archive}: {name} reaches beyond its {len(memory)} bytes")
     if empty or not len(memory):
-        return one("empty_strided")(sizes, strides, dtype=dtype)
+        return _empty_strided(sizes, strides, dtype=dtype)
     whole = memory[: len(memory) // dtype.itemsize * dtype.itemsize]
     flat: Tensor = core.from_numpy(whole).view(dtype)
     return _as_strided(flat, sizes, strides, offset)

@@ -78,6 +78,10 @@ class ExportedProgram:
         self._names: list[str] = []
         self._state: list[Tensor] = []
         self._signature = self._read_signature(module, state, graph.Scope(device=device))
+        positional, named = (one.children for one in self._in_spec.children)
+        self._takes_leaves = not named and all(child.type is None for child in positional)
+        self._held = core.ProgramState(self._state)
+        self._shapes: list[core.Size] = []
         self._running = self._program
 
     def _read_forms(self, module: Document) -> None:
@@ -159,14 +163,23 @@ class ExportedProgram:
         """
         values = self._flatten(args, kwargs)
         found = self._signature
-        symbols.check_inputs(found.checks, values, self.range_constraints)
-        results = self._running.run([values[index] for index in found.given], self._state)
+        self._check(values)
+        results = self._running.run([values[index] for index in found.given], self._held)
         for (kind, name, _), value in zip(found.written_back, results[len(found.outputs) :], strict=True):
             self._write_back(kind, name, value, values)
         return pytree.unflatten(self._out_spec, iter(results[: len(found.outputs)]))
 
+    def _check(self, values: list[Any]) -> None:
+        """Check the values of a run; tensors of the shapes of the run before are known to fit."""
+        shapes = [value.shape for value in values if isinstance(value, core.Tensor)]
+        if shapes != self._shapes or len(shapes) != len(values):
+            symbols.check_inputs(self._signature.checks, values, self.range_constraints)
+            self._shapes = shapes
+
     def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         positional, named = self._in_spec.children
+        if self._takes_leaves and len(args) == len(positional.children) and not kwargs:
+            return list(args)
         if len(args) < len(positional.children) and kwargs:
             args, kwargs = self._by_name(args, dict(kwargs), len(positional.children))
         if len(args) != len(positional.children) or set(kwargs) != set(named.keys or ()):
@@ -221,7 +234,7 @@ class ExportedProgram:
         ExportedProgram
             The program itself.
         """
-        self._running = self._program.for_inference(self._state)
+        self._running = self._program.for_inference(self._held)
         return self
 
     def module(self) -> ExportedProgram:
@@ -330,7 +343,8 @@ def load(f: Source, *, name: str = "model", map_location: Device | None = None) 
 
     No Python of the archive runs, and weights are read by a reader that makes nothing but tensors; the program itself
     calls operators of libtorch, so run only what you trust. An archive of torch 2.5 to 2.13 is read, whatever libtorch
-    runs it: operators that this one does not have are listed.
+    runs it: operators that this one does not have are listed. The weights are read once into one stretch of memory, in
+    huge pages where the system has them; it is freed when nothing uses any of them.
 
     Parameters
     ----------

@@ -6,10 +6,12 @@ import contextlib
 import io
 import json
 import math
+import mmap
 import threading
 import zipfile
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import exported
 import pytest
@@ -17,11 +19,9 @@ from exported import LEAF, node, tensor, tree
 
 import libtorch_ffi as lt
 from libtorch_ffi import export
+from libtorch_ffi._binding import core
 from libtorch_ffi.errors import ProgramError
 from libtorch_ffi.export import pytree, symbols
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ROWS = lt.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
 
@@ -47,6 +47,37 @@ def test_it_is_read_from_paths_bytes_and_files(tmp_path: Path, compression: int)
     path.write_bytes(content)
     for source in (path, str(path), content, io.BytesIO(content)):
         assert export.load(source, map_location="cpu")(ROWS)["y"].tolist()[0] == [1, 2]
+
+
+def test_each_call_is_checked_whatever_the_call_before_was() -> None:
+    program = loaded()
+    for _ in range(2):
+        program(ROWS)
+        with pytest.raises(ProgramError, match="dimension 1 of input x of the program is 2, not 5"):
+            program(lt.ones(3, 5))
+        with pytest.raises(ProgramError, match="input x of the program is a Tensor, not list"):
+            program([[1.0, 0.0]])
+
+
+def test_weights_lie_in_one_stretch_of_huge_pages() -> None:
+    weight, count = loaded().state_dict().values()
+    assert count.data_ptr() - weight.data_ptr() == 64
+    assert weight.untyped_storage().nbytes() == 16
+    if not (hasattr(mmap, "MADV_HUGEPAGE") and Path("/sys/kernel/mm/transparent_hugepage").exists()):
+        pytest.skip("this system has no huge pages to ask for")
+    assert "hg" in flags_of_memory(weight.data_ptr())
+
+
+def flags_of_memory(address: int) -> list[str]:
+    """Return what the kernel says of the mapping that an address lies in."""
+    found = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        first, _, last = line.partition(" ")[0].partition("-")
+        if last:
+            found = int(first, 16) <= address < int(last, 16)
+        elif found and line.startswith("VmFlags:"):
+            return line.split()[1:]
+    return []
 
 
 def test_parameters_and_buffers() -> None:
@@ -270,7 +301,7 @@ def test_a_derived_size_is_checked() -> None:
 )
 def test_numbers_are_computed_as_in_python(function: str, arguments: list[Any], value: Any) -> None:
     program = core_program(function, arguments)
-    (result,) = program.run([], [])
+    (result,) = program.run([], core.ProgramState([]))
     assert (result, type(result)) == (value, type(value))
 
 
@@ -281,7 +312,7 @@ def test_numbers_are_computed_as_in_python(function: str, arguments: list[Any], 
 )  # fmt: skip
 def test_numbers_that_cannot_be_raise(function: str, arguments: list[Any]) -> None:
     with pytest.raises(RuntimeError):
-        core_program(function, arguments).run([], [])
+        core_program(function, arguments).run([], core.ProgramState([]))
 
 
 def core_program(function: str, arguments: list[Any]) -> Any:
@@ -346,7 +377,6 @@ def change(document: Any, path: tuple[Any, ...], wrong: object) -> None:
 
 def test_what_is_no_package_of_native_code_is_refused(tmp_path: Path) -> None:
     from libtorch_ffi import aoti
-    from libtorch_ffi._binding import core
 
     (tmp_path / "a.pt2").write_bytes(exported.archive(exported.program(), exported.weights()))
     (tmp_path / "b.pt2").write_bytes(b"nothing")

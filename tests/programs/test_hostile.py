@@ -129,6 +129,23 @@ def test_a_bomb_is_refused() -> None:
         export.load(content.replace(size, (1 << 31).to_bytes(4, "little")))
 
 
+def test_members_that_overlap_are_refused() -> None:
+    description = exported.meta(1 << 14)
+    content = exported.archive(
+        exported.program(), {name: (bytes(1 << 16) if name == "0" else b"", description) for name in "0123"}
+    )
+    buffer = io.BytesIO(content)
+    with zipfile.ZipFile(buffer, "a") as file:
+        file.comment = b"the directory is written anew"
+        whole = file.getinfo("model/data/weights/weight_0")
+        for name in "123":
+            info = file.getinfo(f"model/data/weights/weight_{name}")
+            for claim in ("header_offset", "file_size", "compress_size", "CRC"):
+                setattr(info, claim, getattr(whole, claim))
+    with pytest.raises(LibtorchFFIError, match="members of it overlap"):
+        export.load(buffer.getvalue())
+
+
 def test_a_directory_that_begins_before_the_file_is_refused() -> None:
     content = bytearray(program())
     place = content.rindex(b"PK\5\6") + 16
