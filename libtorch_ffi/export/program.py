@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from libtorch_ffi._binding import core
 from libtorch_ffi.autograd import no_grad
 from libtorch_ffi.errors import ProgramError
-from libtorch_ffi.export import graph, pytree, symbols
+from libtorch_ffi.export import graph, guards, pytree, symbols
 from libtorch_ffi.export.archive import Archive, program_document, tensors
 
 if TYPE_CHECKING:
@@ -75,10 +75,13 @@ class ExportedProgram:
         module = document["graph_module"]
         self.range_constraints = _ranges(document)
         self._read_forms(module)
-        self._names: list[str] = []
+        self._names: dict[str, int] = {}
         self._state: list[Tensor] = []
         self._signature = self._read_signature(module, state, graph.Scope(device=device))
         positional, named = (one.children for one in self._in_spec.children)
+        self._guards = guards.read(
+            document.get("guards_code", ()), guards.paths_of(self._in_spec, self._argument_names)
+        )
         self._takes_leaves = not named and all(child.type is None for child in positional)
         self._held = core.ProgramState(self._state)
         self._shapes: list[core.Size] = []
@@ -143,9 +146,9 @@ class ExportedProgram:
         if name not in state:
             raise ProgramError(f"the archive has no tensor {name}, which the program needs")
         if name not in self._names:
-            self._names.append(name)
+            self._names[name] = len(self._names)
             self._state.append(state[name] if scope.device is None else state[name].to(scope.device))
-        scope.state[value["arg"]["name"]] = self._names.index(name)
+        scope.state[value["arg"]["name"]] = self._names[name]
         if kind != "tensor_constant":
             (found.parameters if kind == "parameter" else found.buffers).append(name)
         if value.get("persistent", True):
@@ -174,6 +177,8 @@ class ExportedProgram:
         shapes = [value.shape for value in values if isinstance(value, core.Tensor)]
         if shapes != self._shapes or len(shapes) != len(values):
             symbols.check_inputs(self._signature.checks, values, self.range_constraints)
+            for guard in self._guards:
+                guard.check(values)
             self._shapes = shapes
 
     def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
@@ -210,7 +215,7 @@ class ExportedProgram:
             index = next(i for i, check in enumerate(self._signature.checks) if check.name == name)
             target = values[index]
         else:
-            target = self._state[self._names.index(name)]
+            target = self._state[self._names[name]]
         with no_grad():
             target.copy_(value)
 
@@ -243,7 +248,7 @@ class ExportedProgram:
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Iterate over the parameters with their names."""
-        return ((name, self._state[self._names.index(name)]) for name in self._signature.parameters)
+        return ((name, self._state[self._names[name]]) for name in self._signature.parameters)
 
     def parameters(self) -> Iterator[Tensor]:
         """Iterate over the parameters."""
@@ -251,7 +256,7 @@ class ExportedProgram:
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Iterate over the buffers with their names."""
-        return ((name, self._state[self._names.index(name)]) for name in self._signature.buffers)
+        return ((name, self._state[self._names[name]]) for name in self._signature.buffers)
 
     def buffers(self) -> Iterator[Tensor]:
         """Iterate over the buffers."""
@@ -324,7 +329,6 @@ def _tensor_check(name: str, meta: Document) -> symbols.InputCheck:
     for size in meta["sizes"]:
         text = "" if "as_int" in size else str(size["as_expr"]["expr_str"])
         dim = size["as_int"] if not text else symbols.symbol_of(text) or symbols.expression(text)
-        check.texts.append(text)
         check.dims.append(dim)  # type: ignore[union-attr] # set above
     return check
 

@@ -1,7 +1,7 @@
 """Nested arguments and results, by the specification that an exported program carries.
 
 Owns the reading of torch's serialized tree specifications, `flatten` and `unflatten`, and the types of a program's own
-(`register_type`). A type that nobody registered is a dict where its specification has keys, else a tuple.
+(`register_type`). A type that nobody registered is a `Record` where its specification has keys, else a tuple.
 """
 
 from __future__ import annotations
@@ -29,19 +29,33 @@ _VERSION = 1
 _DEEPEST = 200
 
 
+class Record(dict[Any, Any]):
+    """A dict that has its keys for attributes too: what a dataclass, or an output of transformers, becomes here."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"the program's result has no {name!r}; it has {', '.join(map(str, self))}")
+
+
 @dataclass(frozen=True)
 class Spec:
-    """One node of a tree: a leaf where it has no type."""
+    """One node of a tree: a leaf where it has no type. `absent` are the keys of a dataclass that were None."""
 
     type: str | None
     context: Any
     children: tuple[Spec, ...]
     keys: tuple[Any, ...] | None = None
     leaves: int = 1
+    absent: tuple[str, ...] = ()
 
 
 def register_type(name: str, flatten: Flatten, unflatten: Unflatten) -> None:
     """Say how values of a type are taken apart and put together.
+
+    Without it a program takes a dict, or any object with those attributes, where the type has fields, and returns a
+    dict whose keys are attributes too. Dataclasses and the outputs of transformers have fields, and so has whatever
+    torch was told to treat like a dict.
 
     Parameters
     ----------
@@ -85,10 +99,20 @@ def _node(node: Any, fields: dict[str, list[str]], depth: int) -> Spec:
     with suppress(ValueError):  # a type of its own may have written no JSON
         context = json.loads(context) if isinstance(context, str) else context
     name = str(node["type"])
+    context, absent = _without_absent(name, context)
     keys = _keys(name, context, fields)
     if keys is not None and len(keys) != len(children):
         raise ProgramError(f"the archive has {len(children)} values for the {len(keys)} keys of a {name}")
-    return Spec(name, context, children, keys, sum(child.leaves for child in children))
+    return Spec(name, context, children, keys, sum(child.leaves for child in children), absent)
+
+
+def _without_absent(name: str, context: Any) -> tuple[Any, tuple[str, ...]]:
+    """Part what torch.export.register_dataclass writes, the names of fields and of those that were None."""
+    match context:
+        case [[*present], [*absent]] if name.partition(".")[0] not in ("builtins", "collections"):
+            if all(isinstance(field, str) for field in (*present, *absent)):
+                return present, tuple(absent)
+    return context, ()
 
 
 def _keys(name: str, context: Any, fields: dict[str, list[str]]) -> tuple[Any, ...] | None:
@@ -130,7 +154,9 @@ def _parts(spec: Spec, value: Any, path: str) -> Sequence[Any]:
             raise ProgramError(f"the program takes a {_called(spec)} at {path}, not {type(value).__name__}")
         return list(value)
     if not isinstance(value, dict) and spec.type not in ("builtins.dict", "collections.OrderedDict"):
-        value = {key: getattr(value, str(key), None) for key in spec.keys}
+        value = {key: getattr(value, str(key), None) for key in (*spec.keys, *spec.absent)}
+    if isinstance(value, dict) and spec.absent:
+        value = {key: part for key, part in value.items() if key not in spec.absent or part is not None}
     if not isinstance(value, dict) or set(value) != set(spec.keys):
         given = sorted(map(repr, value)) if isinstance(value, dict) else type(value).__name__
         raise ProgramError(f"the program takes a dict with the keys {list(spec.keys)} at {path}, not {given}")
@@ -155,7 +181,10 @@ def unflatten(spec: Spec, leaves: Iterator[Any]) -> Any:
     pairs = zip(spec.keys, parts, strict=True)
     if spec.type == "collections.defaultdict":
         return defaultdict(None, pairs)
-    return OrderedDict(pairs) if spec.type == "collections.OrderedDict" else dict(pairs)
+    kinds: dict[str, type[dict[Any, Any]]] = {"builtins.dict": dict, "collections.OrderedDict": OrderedDict}
+    made = kinds.get(spec.type, Record)(pairs)
+    made.update(dict.fromkeys(spec.absent))
+    return made
 
 
 _named_types: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}

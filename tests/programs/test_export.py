@@ -8,6 +8,7 @@ import json
 import math
 import mmap
 import threading
+import types
 import zipfile
 from collections import deque
 from pathlib import Path
@@ -216,6 +217,8 @@ def test_threads_share_a_program() -> None:
         (tree("collections.defaultdict", [LEAF], {"dict_context": ["z"]}), {"z": 1}),
         (tree("somebody.Output", [LEAF], ["logits"]), {"logits": 4}),
         (tree("somebody.Pair", [LEAF, LEAF], 3), (1, 2)),
+        (tree("somebody.Data", [LEAF, LEAF], [["a", "b"], ["c"]]), {"a": 1, "b": 2, "c": None}),
+        (tree("somebody.Data", [LEAF, LEAF], [["a", "b"], []]), {"a": 1, "b": 2}),
     ],
 )
 def test_values_are_taken_apart_and_put_together(root: dict[str, Any], value: Any) -> None:
@@ -233,6 +236,18 @@ def test_named_tuples_and_types_of_ones_own() -> None:
     export.register_type("mine.Pair", lambda pair, _: [pair.real, pair.imag], lambda parts, _: complex(*parts))
     spec = pytree.read_spec(exported.spec(tree("mine.Pair", [LEAF, LEAF])), {})
     assert pytree.unflatten(spec, pytree.flatten(spec, 2 + 3j, "z")) == 2 + 3j
+
+
+def test_a_dataclass_is_known_by_its_fields() -> None:
+    spec = pytree.read_spec(exported.spec(tree("m.Data", [LEAF, LEAF], [["a", "b"], ["c"]])), {})
+    for value in ({"a": 1, "b": 2}, {"a": 1, "b": 2, "c": None}, types.SimpleNamespace(a=1, b=2, c=None)):
+        assert list(pytree.flatten(spec, value, "x")) == [1, 2]
+    with pytest.raises(ProgramError, match=r"a dict with the keys \['a', 'b'\] at x, not"):
+        list(pytree.flatten(spec, {"a": 1, "b": 2, "c": 3}, "x"))
+    result = pytree.unflatten(spec, iter([1, 2]))
+    assert (result.a, result.b, result.c) == (1, 2, None)
+    with pytest.raises(AttributeError, match="has no 'd'; it has a, b, c"):
+        _ = result.d
 
 
 @pytest.mark.parametrize(
@@ -268,7 +283,7 @@ def test_a_derived_size_is_checked() -> None:
     entry["forward_arg_names"] = ["x", "z"]
     program = loaded(document)
     assert program(ROWS, lt.ones(6))["y"].shape == (3, 2)
-    with pytest.raises(ProgramError, match=r"dimension 0 of input z of the program has to be 6 \(2\*s0\), not 5"):
+    with pytest.raises(ProgramError, match=r"dimension 0 of input z of the program has to be 6 \(2 \* s0\), not 5"):
         program(ROWS, lt.ones(5))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import namedtuple
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import exported
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports
 
 Pair = namedtuple("Pair", ["first", "second"])  # noqa: PYI024 - torch would look the annotations up
+
+
+@dataclass
+class Data:
+    a: Any
+    b: Any
+    c: Any = None
 
 
 def loaded(
@@ -120,6 +128,40 @@ def test_nested_and_named_arguments(torch: ModuleType) -> None:
     assert (type(result["pair"]).__name__, result["pair"].first.tolist()) == ("Pair", [0, 0])
     with pytest.raises(ProgramError, match="by name"):
         program(lt.ones(2), pair=ours["pair"])
+
+
+def test_dataclasses(torch: ModuleType) -> None:
+    torch.export.register_dataclass(Data, serialized_type_name="tests.Data")
+
+    def function(self: Any, data: Any) -> Any:
+        return Data(data.a * 2, data.b[0], None)
+
+    _, program = loaded(torch, function, (Data(torch.ones(2), [torch.zeros(1)]),))
+    for given in (Data(lt.ones(2), [lt.zeros(1)]), {"a": lt.ones(2), "b": [lt.zeros(1)]}):
+        result = program(given)
+        assert (result.a.tolist(), result["b"].tolist(), result.c) == ([2, 2], [0], None)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_branches_by_sizes_are_guarded(torch: ModuleType, strict: bool) -> None:
+    class Module(torch.nn.Module):  # type: ignore[name-defined,misc] # torch is a fixture
+        def forward(self, x: Any, *, pair: Any) -> Any:
+            return pair[1] + (1 if x.shape[0] * 2 > pair[0].shape[1] else 0)
+
+    dynamic: Any = torch.export.Dim.DYNAMIC
+    exporting = torch.export.export(
+        Module(),
+        (torch.ones(4),),
+        {"pair": (torch.ones(2, 5), torch.ones(1))},
+        dynamic_shapes={"x": {0: dynamic}, "pair": ({1: dynamic}, None)},
+        strict=strict,
+    )
+    buffer = io.BytesIO()
+    torch.export.save(exporting, buffer)
+    program = export.load(buffer.getvalue())
+    assert program(lt.ones(4), pair=(lt.ones(2, 7), lt.ones(1))).tolist() == [2]
+    with pytest.raises(ProgramError, match=r"x\.shape\[0\] is 4"):
+        program(lt.ones(4), pair=(lt.ones(2, 8), lt.ones(1)))
 
 
 def test_numbers_as_inputs(torch: ModuleType) -> None:
