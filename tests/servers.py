@@ -32,6 +32,8 @@ Mode = Literal[
     "503",
     "redirect",
     "no length",
+    "chunked",
+    "cut chunk",
     "shifted",
     "reset",
     "too much",
@@ -67,6 +69,7 @@ class Site:
     """What a server has, how it misbehaves, and what it was asked."""
 
     files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    encodings: dict[str, str] = field(default_factory=dict)
     modes: dict[str, list[Mode]] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     """The byte of a file that an answer must have for the file's mode to hold; where there is none it holds for all."""
@@ -76,9 +79,10 @@ class Site:
     authorization: str = ""
     """The header that every request must have, where one must."""
 
-    def put(self, path: str, content: bytes, kind: str = "application/octet-stream") -> None:
-        """Serve `content` at `path`."""
+    def put(self, path: str, content: bytes, kind: str = "application/octet-stream", encoding: str = "") -> None:
+        """Serve `content` at `path`, said to be packed in an encoding."""
         self.files[path] = (kind, content)
+        self.encodings[path] = encoding
 
     def misbehave(self, path: str, mode: Mode, times: int = 1000) -> None:
         """Answer the next `times` requests for `path` in a mode."""
@@ -146,6 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _redirect(self, path: str) -> None:
         moved = f"/moved{path}"
         self.site.files[moved] = self.site.files[path]
+        self.site.encodings[moved] = self.site.encodings.get(path, "")
         self.send_response(302)
         self.send_header("Location", moved)
         self.send_header("Content-Length", "0")
@@ -161,10 +166,14 @@ class _Handler(BaseHTTPRequestHandler):
             body = bytes(byte ^ 0x55 for byte in body)
         self.send_response(200 if asked is None else 206)
         self.send_header("Content-Type", kind)
+        if self.site.encodings.get(path):
+            self.send_header("Content-Encoding", self.site.encodings[path])
         if asked is not None:
             shift = 1 if mode == "shifted" else 0
             self.send_header("Content-Range", f"bytes {start + shift}-{stop - 1}/{len(content)}")
-        if mode == "no length":
+        if mode in ("chunked", "cut chunk"):
+            self.send_header("Transfer-Encoding", "chunked")
+        elif mode == "no length":
             self.send_header("Connection", "close")
             self.close_connection = True
         else:
@@ -198,9 +207,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
 
+    def _send_chunk(self, body: bytes, mode: Mode) -> None:
+        sent = body[: len(body) // 2] if mode == "cut chunk" else body
+        self.wfile.write(b"%x\r\n" % len(body) + sent)
+        if mode == "cut chunk":
+            self.close_connection = True
+        else:
+            self.wfile.write(b"\r\n0\r\n\r\n")
+
     def _send(self, body: bytes, mode: Mode) -> None:
         if mode == "dripping":
             self._drip(body)
+            return
+        if mode in ("chunked", "cut chunk"):
+            self._send_chunk(body, mode)
             return
         sent = body[: len(body) // 2] if mode in ("truncated", "stalled") else body
         self.wfile.write(sent)

@@ -105,9 +105,9 @@ class Index:
             Where it has no such project.
         """
         page_url = f"{self.url}/{canonicalize_name(project)}/"
-        answer = self._net.page(page_url, pages.ACCEPT)
+        page = self._net.page(page_url, pages.ACCEPT)
         try:
-            files = pages.read(answer, project)
+            files = pages.read(page, project)
         except ValueError as error:
             raise UnreachableError(f"{shown(page_url)} answered with what is no index page: {error}") from error
         return list(_listed(files))

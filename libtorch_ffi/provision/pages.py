@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from email.message import Message
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,11 +21,12 @@ from urllib.parse import urljoin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import requests
+    from libtorch_ffi.provision.remote import Page
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"  # PEP 691
 
 _JSON = "application/vnd.pypi.simple.v1+json"
+_HTML = ("application/vnd.pypi.simple.v1+html", "text/html")
 _ADDRESS = re.compile(r'^PYPI_SIMPLE_ENDPOINT: str = "(https://[^"\s]+)"$', re.MULTILINE)
 
 
@@ -39,12 +41,12 @@ class File:
     yanked: bool
 
 
-def read(answer: requests.Response, project: str) -> list[File]:
+def read(page: Page, project: str) -> list[File]:
     """Return the files that a project's page lists.
 
     Parameters
     ----------
-    answer
+    page
         The page, as a server sent it.
     project
         The project's name.
@@ -54,11 +56,15 @@ def read(answer: requests.Response, project: str) -> list[File]:
     ValueError
         Where it is no index page, or one of a later version of the format.
     """
-    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    header = Message()
+    header["Content-Type"] = page.kind
+    kind = header.get_content_type()
+    if kind in _HTML:
+        return list(_of_html(page, project, header.get_content_charset()))
     if kind != _JSON:
-        return list(_by_pypi_simple(answer, project))
+        raise ValueError(f"its Content-Type is {page.kind!r}, where {_JSON} or text/html can be read")
     try:
-        return list(_of_json(json.loads(answer.content), answer.url))
+        return list(_of_json(json.loads(page.content), page.url))
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"its JSON is not that of PEP 691: {error!r}") from error
 
@@ -96,12 +102,8 @@ def _text_or_none(value: object) -> str | None:
     raise TypeError(f"a digest is {value!r}")
 
 
-def _by_pypi_simple(answer: requests.Response, project: str) -> Iterator[File]:
-    from pypi_simple import ProjectPage, UnsupportedContentTypeError
+def _of_html(page: Page, project: str, charset: str | None) -> Iterator[File]:
+    from pypi_simple import ProjectPage
 
-    try:
-        page = ProjectPage.from_response(answer, project)
-    except UnsupportedContentTypeError as error:
-        raise ValueError(str(error)) from error
-    for each in page.packages:
+    for each in ProjectPage.from_html(project, page.content, page.url, charset).packages:
         yield File(each.filename, each.url, each.digests.get("sha256"), each.size, each.is_yanked)

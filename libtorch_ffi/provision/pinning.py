@@ -21,9 +21,10 @@ from packaging.requirements import Requirement
 from libtorch_ffi.errors import IntegrityError
 from libtorch_ffi.provision import catalogue, index
 from libtorch_ffi.provision.archive import Archive, LocalFile
-from libtorch_ffi.provision.remote import Net, download
+from libtorch_ffi.provision.remote import Net
 from libtorch_ffi.provision.settings import Settings, check_platform
 from libtorch_ffi.provision.wheel import Wheel
+from libtorch_ffi.provision.whole_file import download
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

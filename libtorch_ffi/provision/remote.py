@@ -1,17 +1,19 @@
-"""Bytes from servers: ranges, whole files, and what may be tried again.
+"""Bytes from servers: ranges, pages, and what may be tried again.
 
-Owns the HTTP session, its timeouts, the few retries, and the words for what a server did. Never decides whether bytes
-are the right ones: those who know the digests do. Retries only what can pass (a dropped connection, a timeout, 5xx,
-429), and a range that was cut off goes on where it stopped.
+Owns the HTTP session, its timeouts, the few retries, how much a page may hold, and the words for what a server did.
+Never decides whether bytes are the right ones: those who know the digests do. Retries only what can pass (a dropped
+connection, a timeout, 5xx, 429), and a range that was cut off goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import hashlib
+import io
 import logging
 import threading
 import time
+import zlib
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,13 +21,10 @@ import requests
 import urllib3.exceptions
 
 from libtorch_ffi.errors import DownloadError
-from libtorch_ffi.provision import kept
-from libtorch_ffi.provision.overlap import ahead
 from libtorch_ffi.provision.progress import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -52,6 +51,9 @@ _SLOWEST = 1024
 BLOCK = 1 << 18
 """How many bytes are read from a connection at a time."""
 
+LONGEST_PAGE = 1 << 26
+"""How many bytes a page may have. Of the longest that are asked for, torch's, both indexes send less than 2^22."""
+
 _OK, _PARTIAL, _UNAUTHORIZED, _GONE, _TOO_MANY, _SERVER_ERROR = 200, 206, 401, (404, 410), 429, 500
 
 
@@ -73,6 +75,15 @@ class _TransientError(Exception):
     def __init__(self, fact: str, wait: float = 0.0) -> None:
         super().__init__(fact)
         self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, whole and unpacked: where it came from in the end, its Content-Type, and its bytes."""
+
+    url: str
+    kind: str
+    content: bytes
 
 
 def shown(url: str) -> str:
@@ -196,21 +207,34 @@ class Net:
                     raise NoRangesError(url)
                 return int(total)
 
-    def page(self, url: str, accept: str) -> requests.Response:
-        """Return a small page whole.
+    def page(self, url: str, accept: str) -> Page:
+        """Return a page whole.
+
+        Parameters
+        ----------
+        url
+            The page's address.
+        accept
+            The kinds of pages that are taken, as the header Accept has them.
 
         Raises
         ------
-        UnreachableError, AbsentError
-            Where it does not come.
+        UnreachableError
+            Where it does not come, or is longer than `LONGEST_PAGE`.
+        AbsentError
+            Where there is no such page.
         """
         patience = _Patience(url)
+        headers = {"Accept": accept, "Accept-Encoding": "gzip"}
         while True:
-            with patience.forgiving():
-                answer = self._asked(url, {"Accept": accept, "Accept-Encoding": "gzip"}, stream=False)
-                self.received += answer.raw.tell()
+            with patience.forgiving(), closing(self._asked(url, headers)) as answer:
                 _check_status(answer)
-                return answer
+                packed = io.BytesIO()
+                for block in _blocks(answer):
+                    self.received += len(block)
+                    packed.write(block)
+                    _check_length(answer, packed.tell())
+                return Page(answer.url, answer.headers.get("Content-Type", "text/html"), _unpacked(answer, packed))
 
     def _count(self, size: int) -> None:
         with self._counting:
@@ -220,21 +244,16 @@ class Net:
 
     def _once(self, url: str, start: int, stop: int | None, expect: Callable[[int], None] | None) -> Iterator[bytes]:
         with self._answer(url, start, stop) as answer:
-            announced = answer.headers.get("Content-Length")
-            missing = int(announced) if announced and announced.isdigit() else None
-            if expect is not None and missing is not None:
-                expect(missing)
-            while block := _next_block(answer):
-                missing = missing - len(block) if missing is not None else None
-                yield block
-            if missing:
-                raise _TransientError(f"it sent {missing} bytes fewer than it announced")
+            announced = _announced(answer)
+            if expect is not None and announced is not None:
+                expect(announced)
+            yield from _blocks(answer)
 
     def _answer(self, url: str, start: int, stop: int | None) -> requests.Response:
         """Ask for a range, or for all of a file; return the answer with its body still to be read."""
         ranged = bool(start) or stop is not None
         headers = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if ranged else {}
-        answer = self._asked(url, headers, stream=True)
+        answer = self._asked(url, headers)
         try:
             _check_status(answer)
             if ranged:
@@ -244,11 +263,14 @@ class Net:
             raise
         return answer
 
-    def _asked(self, url: str, headers: dict[str, str], *, stream: bool) -> requests.Response:
-        """Make one request; only a server that has answered before is tried again where it gives no answer now."""
+    def _asked(self, url: str, headers: dict[str, str]) -> requests.Response:
+        """Make one request, and leave the answer's body to be read.
+
+        Only a server that has answered before is tried again where it gives no answer now.
+        """
         host = urlsplit(url).netloc
         try:
-            answer = self.session.get(url, headers=headers, stream=stream, timeout=self.timeout)
+            answer = self.session.get(url, headers=headers, stream=True, timeout=self.timeout)
         except requests.ReadTimeout as error:
             raise _TransientError(_fact(error)) from error
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
@@ -261,91 +283,76 @@ class Net:
         return answer
 
 
-def download(net: Net, url: str, path: Path, expect: Callable[[int], None] | None = None) -> str:
-    """Write a whole file to `path`, going on with what is there of it already; return its sha256.
-
-    Parameters
-    ----------
-    net
-        The session to ask with.
-    url
-        The file's address.
-    path
-        Where it goes.
-    expect
-        Told how many bytes will come, as `Net.stream` tells it; what it raises ends the download.
-
-    Raises
-    ------
-    UnreachableError, AbsentError
-        Where it does not come whole.
-    """
-    start, total = _had(net, url, path)
-    for _ in range(TRIES):
-        digest = _appended(net, url, path, start, total, expect)
-        if digest is not None:
-            return digest
-        start = 0
-    raise UnreachableError(f"{shown(url)} was cut off {TRIES} times, and the server cannot go on where it stopped")
+def _announced(answer: requests.Response) -> int | None:
+    """Return how many bytes an answer will bring, where the server says so."""
+    announced = answer.headers.get("Content-Length")
+    return int(announced) if announced and announced.isdigit() else None
 
 
-def _had(net: Net, url: str, path: Path) -> tuple[int, int | None]:
-    """Return how much of a file is there, and how much there will be where that is known."""
-    here = path.stat().st_size if path.exists() else 0
-    if not here:
-        return 0, None
-    try:
-        total = net.size(url)
-    except NoRangesError:
-        return 0, None
-    return (here, total) if here <= total else (0, total)
+def _blocks(answer: requests.Response) -> Iterator[bytes]:
+    """Yield an answer's bytes as they come; one that ends early ends in a failure, after all that came of it."""
+    announced, received, failure = _announced(answer), 0, None
+    while failure is None:
+        block, failure = _next_block(answer)
+        if block:
+            received += len(block)
+            yield block
+        elif failure is None:
+            break
+    if failure is not None:
+        raise failure
+    if announced is not None and received < announced:
+        raise _TransientError(f"it sent {announced - received} bytes fewer than it announced")
 
 
-def _appended(
-    net: Net, url: str, path: Path, start: int, total: int | None, expect: Callable[[int], None] | None
-) -> str | None:
-    """Write a file's bytes from `start` on; return the sha256 of the whole, None where it has to begin again."""
-    digest = hashlib.sha256()
-    if start:
-        for block in kept.blocks(path, 0, start):
-            digest.update(block)
-    with path.open("r+b" if start else "wb") as file:
-        file.truncate(start)
-        file.seek(start)
-        if start == total:
-            return digest.hexdigest()
-        try:
-            with closing(ahead(net.stream(url, start, expect=expect))) as coming:
-                for block in coming:
-                    digest.update(block)
-                    file.write(block)
-        except NoRangesError:
-            # The connection was cut, and the server cannot go on where it stopped.
-            _log.info("%s: cut off, and the server has no ranges; beginning again", shown(url))
-            return None
-    return digest.hexdigest()
+def _next_block(answer: requests.Response) -> tuple[bytes, _TransientError | None]:
+    """Return the next bytes, and what went wrong after them.
 
-
-def _next_block(answer: requests.Response) -> bytes:
-    """Return the next bytes: a whole block, or what comes while one may wait for bytes; next to nothing is a failure.
-
-    urllib3 before 2.1 cannot give what is there, and is asked for whole blocks.
+    The bytes are a whole block, or what comes while one may wait for bytes; next to nothing is a failure. urllib3
+    before 2.1 cannot give what is there, and is asked for whole blocks.
     """
     read = getattr(answer.raw, "read1", answer.raw.read)
     pieces: list[bytes] = []
+    failure = None
     missing, begun = BLOCK, time.monotonic()
     try:
         while missing and time.monotonic() - begun < READ_TIMEOUT and (piece := read(missing)):
             pieces.append(piece)
             missing -= len(piece)
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        if not pieces:  # else what came is of use, and the end of it is met again
-            raise _TransientError(_fact(error)) from error
+        failure = _TransientError(_fact(error))
     block = b"".join(pieces)
     seconds = time.monotonic() - begun
     if seconds >= READ_TIMEOUT and len(block) < seconds * _SLOWEST:
-        raise _TransientError(f"it sent {len(block)} bytes in {seconds:.0f} s")
-    return block
+        return b"", _TransientError(f"it sent {len(block)} bytes in {seconds:.0f} s")
+    return block, failure
+
+
+def _unpacked(answer: requests.Response, packed: io.BytesIO) -> bytes:
+    """Return a page's content, of which no more than a page may have is ever unpacked."""
+    from gzip import GzipFile
+
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding == "identity":
+        return packed.getvalue()
+    if encoding not in ("gzip", "x-gzip"):
+        raise UnreachableError(f"{shown(answer.url)} was asked for a page and answered in the encoding {encoding!r}")
+    packed.seek(0)
+    try:
+        with GzipFile(fileobj=packed) as file:
+            content = file.read(LONGEST_PAGE + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _TransientError(f"the page cannot be unpacked: {error}") from error
+    _check_length(answer, len(content))
+    return content
+
+
+def _check_length(answer: requests.Response, length: int) -> None:
+    if length > LONGEST_PAGE:
+        raise UnreachableError(
+            f"{shown(answer.url)} answers with a page of more than {LONGEST_PAGE >> 20} MiB, which no index has; the "
+            "rest was not read"
+        )
 
 
 def _check_status(answer: requests.Response) -> None:

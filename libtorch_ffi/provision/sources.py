@@ -19,12 +19,13 @@ from libtorch_ffi.provision.describe import describe
 from libtorch_ffi.provision.kept import sha256_of
 from libtorch_ffi.provision.nar import nar_sha256
 from libtorch_ffi.provision.providers import Providers
-from libtorch_ffi.provision.remote import AbsentError, NoRangesError, download, shown
+from libtorch_ffi.provision.remote import AbsentError, NoRangesError, shown
 from libtorch_ffi.provision.remote_file import RemoteFile
 from libtorch_ffi.provision.settings import ARCHIVE, is_address
 from libtorch_ffi.provision.targets import release_numbers
 from libtorch_ffi.provision.trees import agrees
 from libtorch_ffi.provision.wheel import PYTHON_ONLY, Wheel, is_library
+from libtorch_ffi.provision.whole_file import download
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -136,7 +136,7 @@ def test_a_page_in_json_says_what_pypi_simple_reads_in_it(world: World, net: Net
     page = {"meta": {"api-version": "1.3"}, "name": "torch", "files": files, "versions": ["2.5.0"]}
     world.site.put("/simple/torch/", json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
     answer = net.page(f"{world.server.url}/simple/torch/", pages.ACCEPT)
-    theirs = ProjectPage.from_response(answer, "torch").packages
+    theirs = ProjectPage.from_json_data(json.loads(answer.content), answer.url).packages
     assert pages.read(answer, "torch") == [
         pages.File(each.filename, each.url, each.digests.get("sha256"), each.size, each.is_yanked) for each in theirs
     ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import time
+import zlib
 from typing import TYPE_CHECKING
 
 import archives
@@ -10,6 +12,7 @@ import pytest
 
 from libtorch_ffi.provision import remote
 from libtorch_ffi.provision.remote import AbsentError, Net, NoRangesError, UnreachableError
+from libtorch_ffi.provision.whole_file import download
 
 if TYPE_CHECKING:
     from servers import Mode, Server
@@ -21,7 +24,9 @@ def _read(net: Net, url: str, start: int, stop: int) -> bytes:
     return b"".join(net.stream(url, start, stop))
 
 
-@pytest.mark.parametrize("mode", ["ok", "truncated", "stalled", "503", "429", "redirect", "no length"])
+@pytest.mark.parametrize(
+    "mode", ["ok", "truncated", "stalled", "503", "429", "redirect", "no length", "chunked", "cut chunk"]
+)
 def test_a_range_comes_whole_from_a_server_that_fails_once(mode: Mode, server: Server, net: Net, url: str) -> None:
     assert net.size(url) == len(DATA)
     server.site.misbehave("/file", mode, times=1)
@@ -103,8 +108,48 @@ def test_a_whole_download_begins_again_where_it_cannot_go_on(
 ) -> None:
     server.site.modes["/file"] = ["truncated", "no ranges", "ok"]
     path = tmp_path_factory.mktemp("whole") / "file"
-    assert remote.download(net, url, path) == archives.sha256(DATA)
+    assert download(net, url, path) == archives.sha256(DATA)
     assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("mode", ["ok", "truncated", "stalled", "503", "redirect", "no length", "chunked", "cut chunk"])
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_a_page_comes_whole_from_a_server_that_fails_once(encoding: str, mode: Mode, server: Server, net: Net) -> None:
+    content = b"".join(b"<a>%d</a>" % i for i in range(1000))
+    server.site.put("/page", gzip.compress(content) if encoding else content, "text/html; charset=utf-8", encoding)
+    server.site.misbehave("/page", mode, times=1)
+    page = net.page(f"{server.url}/page", "*/*")
+    assert (page.content, page.kind) == (content, "text/html; charset=utf-8")
+    assert page.url == f"{server.url}{'/moved' if mode == 'redirect' else ''}/page"
+    assert net.received >= len(server.site.files["/page"][1])
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_a_page_without_an_end_is_not_read_to_it(
+    encoding: str, server: Server, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "LONGEST_PAGE", 1 << 20)
+    content = bytes(1 << 23)
+    server.site.put("/page", gzip.compress(content) if encoding else content, "text/html", encoding)
+    with pytest.raises(UnreachableError, match="a page of more than 1 MiB"):
+        net.page(f"{server.url}/page", "*/*")
+    assert net.received < 1 << 21
+    assert len(server.site.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "words"),
+    [
+        ("br", b"", "the encoding 'br'"),
+        ("gzip", b"<html>", "cannot be unpacked"),
+        ("gzip", gzip.compress(b"<html>")[:-9], "cannot be unpacked"),
+        ("gzip", zlib.compress(b"<html>", wbits=31)[:10] + b"\xff" * 20, "cannot be unpacked"),
+    ],
+)
+def test_a_page_that_cannot_be_unpacked(encoding: str, content: bytes, words: str, server: Server, net: Net) -> None:
+    server.site.put("/page", content, "text/html", encoding)
+    with pytest.raises(UnreachableError, match=words):
+        net.page(f"{server.url}/page", "*/*")
 
 
 def test_progress_is_told_of_every_byte(server: Server, url: str) -> None:
