@@ -12,7 +12,13 @@ from libtorch_ffi._binding import core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from typing_extensions import Self
+
     from libtorch_ffi._C import Tensor, dtype
+
+    _L = TypeVar("_L", bound="_Limits")
 
 __all__ = ["finfo", "iinfo"]
 
@@ -37,12 +43,15 @@ def _short(dtype: dtype) -> str:
 
 
 class _Limits:
-    """What `finfo` and `iinfo` share."""
+    """What `finfo` and `iinfo` share: programs ask for them at each call of a function, so each is made once."""
 
     dtype: str
     bits: int
     max: float
     min: float
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name!r} of {type(self).__name__} is a fact of {self.dtype} and cannot be changed")
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and vars(other) == vars(self)
@@ -50,10 +59,19 @@ class _Limits:
     def __hash__(self) -> int:
         return hash((type(self), self.dtype))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (getattr(core, self.dtype),)
+
 
 @cache
-def _float_limits(dtype: dtype) -> dict[str, str | int | float]:
-    """Compute the attributes of `finfo`: programs ask for them at each call of a function."""
+def _known(kind: type[_L], dtype: dtype) -> _L:
+    """Make the limits of a dtype."""
+    limits = object.__new__(kind)
+    vars(limits).update(_float_facts(dtype) if issubclass(kind, finfo) else _integer_facts(dtype))
+    return limits
+
+
+def _float_facts(dtype: dtype) -> dict[str, str | int | float]:
     kind = dtype.to_real() if isinstance(dtype, core.dtype) and dtype.is_complex else dtype
     name = _short(kind)
     if name not in _FLOATS or not isinstance(kind, core.dtype):
@@ -71,6 +89,21 @@ def _float_limits(dtype: dtype) -> dict[str, str | int | float]:
         "tiny": 2.0**lowest,
         "smallest_normal": 2.0**lowest,
         "resolution": 10.0 ** -int(fraction * 0.30102999566398120),
+    }
+
+
+def _integer_facts(dtype: dtype) -> dict[str, str | int | float]:
+    name = _QUANTIZED.get(_short(dtype), _short(dtype))
+    if name not in _INTEGERS or not isinstance(dtype, core.dtype):
+        raise TypeError(
+            f"torch.iinfo() requires an integer input type, but got {dtype}. Use torch.finfo to handle floats."
+        )
+    bits, signed = int(name.removeprefix("u").removeprefix("int")), not name.startswith("u")
+    return {
+        "dtype": _short(dtype),
+        "bits": bits,
+        "max": 2 ** (bits - signed) - 1,
+        "min": -(2 ** (bits - 1)) if signed else 0,
     }
 
 
@@ -108,8 +141,8 @@ class finfo(_Limits):  # noqa: N801 - torch's name
     smallest_normal: float
     resolution: float
 
-    def __init__(self, dtype: dtype | None = None) -> None:
-        vars(self).update(_float_limits(core.get_default_dtype() if dtype is None else dtype))
+    def __new__(cls, dtype: dtype | None = None) -> Self:
+        return _known(cls, core.get_default_dtype() if dtype is None else dtype)
 
     def __repr__(self) -> str:
         limits = ", ".join(f"{name}={getattr(self, name):g}" for name in ("resolution", "min", "max", "eps"))
@@ -139,16 +172,8 @@ class iinfo(_Limits):  # noqa: N801 - torch's name
         If the dtype is no integer one.
     """
 
-    def __init__(self, dtype: dtype) -> None:
-        name = _QUANTIZED.get(_short(dtype), _short(dtype))
-        if name not in _INTEGERS or not isinstance(dtype, core.dtype):
-            raise TypeError(
-                f"torch.iinfo() requires an integer input type, but got {dtype}. Use torch.finfo to handle floats."
-            )
-        self.dtype = _short(dtype)
-        self.bits = int(name.removeprefix("u").removeprefix("int"))
-        self.max = 2**self.bits - 1 if name.startswith("u") else 2 ** (self.bits - 1) - 1
-        self.min = 0 if name.startswith("u") else -(2 ** (self.bits - 1))
+    def __new__(cls, dtype: dtype) -> Self:
+        return _known(cls, dtype)
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

@@ -261,7 +261,7 @@ class Typed<Result(Parameters...)> : public Direct {
 
     template <class Function>
     static Result run(const Plan& plan, const CallFacts& facts, Function&& function) {
-        const KernelScope scope(facts, plan.work());
+        const KernelScope scope(facts, plan.work(), plan.results());
         return function();
     }
 

@@ -19,17 +19,25 @@ enum class Work {
     foreign,    // not an operator of aten: anything
 };
 
+/// What an operator's results are, which tells what may be left out around its kernel.
+enum class Results {
+    any,  // views of its arguments, or the arguments themselves, among others
+    new_  // its own: Autograd's kernel leaves out ADInplaceOrView too, so that they begin with the version 0
+};
+
 /// Lives around one kernel. Where nothing is recorded, aten's Autograd kernels do nothing but pass on, and are left
-/// out; ADInplaceOrView stays, which counts versions and ties views to their bases. What `CallFacts::unusual`
-/// says takes the long way.
+/// out; ADInplaceOrView, which counts versions and ties views to their bases, where the results are new.
+/// What `CallFacts::unusual` says takes the long way.
 ///
 /// No Python error may be raised inside: the GIL may be gone.
 class KernelScope {
   public:
-    KernelScope(const CallFacts& facts, Work work) : released_(releases_gil(facts, work)) {
+    KernelScope(const CallFacts& facts, Work work, Results results = Results::any)
+        : released_(releases_gil(facts, work)) {
         if (work != Work::foreign && !facts.unusual && !facts.dual &&
             (!facts.requires_grad || !at::GradMode::is_enabled())) {
-            below_.emplace();
+            below_.emplace(results == Results::new_ ? c10::autograd_dispatch_keyset_with_ADInplaceOrView
+                                                    : c10::autograd_dispatch_keyset);
         }
     }
 
@@ -48,7 +56,7 @@ class KernelScope {
     }
 
     WithoutGil released_;
-    std::optional<at::AutoDispatchBelowAutograd> below_;
+    std::optional<c10::impl::ExcludeDispatchKeyGuard> below_;
 };
 
 }  // namespace ltf

@@ -8,6 +8,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "convert.h"
@@ -537,15 +538,19 @@ bool takes_tensor_first(const Plan* plan) {
     return !arguments.empty() && arguments[0].type()->kind() == c10::TypeKind::TensorType;
 }
 
-/// Whether torch's functions leave an overload out: those of arithmetic that take a number as such and write to `out=`
-/// (they are stricter about the dtype of `out=` than the overloads that take the number as a tensor), and bernoulli's
-/// with a tensor, before which torch reads a 0-dim tensor as a number.
+/// Whether torch's functions leave an overload out: those of `+ - * /` that take a number as such, those of all
+/// arithmetic that do and write to `out=` (they are stricter about the dtype of `out=` than the overloads that take the
+/// number as a tensor), and bernoulli's with a tensor, before which torch reads a 0-dim tensor as a number.
 bool only_by_exact_name(const Plan& plan) {
+    static const std::unordered_set<std::string> basic = {"aten::add",  "aten::sub",  "aten::mul",  "aten::div",
+                                                          "aten::add_", "aten::sub_", "aten::mul_", "aten::div_"};
+    const std::string& name = plan.schema().name();
     const std::string& overload = plan.schema().overload_name();
-    if (plan.schema().name() == "aten::bernoulli") {
+    if (name == "aten::bernoulli") {
         return overload.rfind("Tensor", 0) == 0;
     }
-    return (overload == "Scalar_out" || overload == "Scalar_mode_out") && plan.parameters()[0].takes_numbers;
+    return (overload == "Scalar" && basic.count(name) > 0) ||
+           ((overload == "Scalar_out" || overload == "Scalar_mode_out") && plan.parameters()[0].takes_numbers);
 }
 
 void look_up(PacketObject& self) {

@@ -3,6 +3,7 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string_view>
 #include <unordered_set>
@@ -100,6 +101,28 @@ Work work_of(const c10::OperatorHandle& handle) {
         }
     }
     return Work::bounded;
+}
+
+bool holds_tensors(const c10::Type& type) {
+    const auto contained = type.containedTypes();
+    return type.kind() == c10::TypeKind::TensorType ||
+           std::any_of(contained.begin(), contained.end(), [](const auto& each) { return holds_tensors(*each); });
+}
+
+/// New results are those of an operator that changes and returns no argument, where torch says so: it has a kernel for
+/// Autograd, or makes tensors out of nothing. Of what is composed of other operators each one says it for itself.
+Results results_of(const c10::OperatorHandle& handle) {
+    const c10::FunctionSchema& schema = handle.schema();
+    bool from_tensors = false;
+    for (const c10::Argument& argument : schema.arguments()) {
+        from_tensors = from_tensors || holds_tensors(*argument.type());
+        if (argument.alias_info() != nullptr) {
+            return Results::any;
+        }
+    }
+    const bool is_new =
+        handle.hasKernelForDispatchKey(c10::DispatchKey::Autograd) || (is_factory(schema) && !from_tensors);
+    return is_new ? Results::new_ : Results::any;
 }
 
 /// Whether an operator's work is autograd's own, whatever its arguments are: those of forward-mode differentiation, and
@@ -264,6 +287,7 @@ Plan::Plan(const c10::OperatorHandle& handle) : handle_(handle) {
         required_ += argument.default_value().has_value() ? 0 : 1;
     }
     work_ = native && !works_in_autograd(name) ? work_of(handle) : Work::foreign;
+    results_ = results_of(handle);
     check_ = missing_check_of(schema);
     direct_ = native && check_ == nullptr ? direct_call_of(handle) : nullptr;
     changes_list_ = native && name.rfind("_foreach_", 0) == 0 && schema.returns().empty();
@@ -359,7 +383,7 @@ std::string Plan::refusal(const Arguments& arguments) {
 
 PyObject* Plan::invoke(Call& call, Lists lists) {
     {
-        const KernelScope scope(call.facts, work_);
+        const KernelScope scope(call.facts, work_, results_);
         make_missing_check(check_, schema(), call.stack);
         handle_.callBoxed(&call.stack);
     }

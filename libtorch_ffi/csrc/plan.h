@@ -64,6 +64,7 @@ class Plan {
     bool is_factory() const { return factory_; }
 
     Work work() const { return work_; }
+    Results results() const { return results_; }
 
     /// Calls the operator; null where the arguments do not fit.
     PyObject* try_call(const Arguments& arguments, Match match, Lists lists);
@@ -99,6 +100,7 @@ class Plan {
     bool changes_list_ = false;  // torch's function answers the list that was changed, the operator nothing
     bool factory_ = false;
     Work work_ = Work::foreign;
+    Results results_ = Results::any;
     PyTypeObject* result_type_ = nullptr;
     Check check_ = nullptr;           // what libtorch should have checked, for a few operators
     std::unique_ptr<Direct> direct_;  // null where the call is boxed

@@ -203,6 +203,22 @@ def test_leaves_and_flags() -> None:
     assert x.grad is None
 
 
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div"])
+def test_a_number_is_an_operand_like_a_tensor(name: str) -> None:
+    """As in torch, whose functions have no overload for numbers: the gradient is of the same function."""
+    x = lt.ones(2, requires_grad=True)
+    made = (getattr(lt, name)(x, 2), getattr(x, name)(2), getattr(x.clone(), f"{name}_")(2))
+    assert {str(each.grad_fn) for each in made} == {f"<{name.capitalize()}Backward0>"}
+
+
+def test_versions_count_changes_and_nothing_else() -> None:
+    x = lt.arange(3)
+    made = (x, x.clone(), lt.rand(2), lt.zeros_like(x), x.sum(), x.double().softmax(0), lt.hann_window(4), lt.eye(2))
+    assert [each._version for each in made] == [0] * len(made)
+    x[1:].add_(1)
+    assert (x._version, x[0]._version) == (1, 1)
+
+
 def test_retain_grad_under_no_grad() -> None:
     y = leaf() * 2
     with lt.no_grad():

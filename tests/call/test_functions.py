@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import importlib
+import pickle
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,16 @@ def test_limits_without_torch() -> None:
     assert lt.finfo(lt.float16) != lt.finfo(lt.bfloat16)
     with pytest.raises(TypeError, match="iinfo"):
         lt.finfo(lt.int32)
+
+
+def test_limits_are_made_once_and_cannot_be_changed() -> None:
+    limits = lt.finfo(lt.float16)
+    assert pickle.loads(pickle.dumps(limits)) == limits
+    assert lt.finfo(lt.bfloat16) != limits
+    with pytest.raises(AttributeError, match="fact of float16"):
+        limits.eps = 1.0
+    assert lt.finfo(lt.float16).eps == 2.0**-10
+    assert {lt.iinfo(lt.int8): 1}[lt.iinfo(lt.int8)] == 1
 
 
 def test_every_listed_function_is_there() -> None:
