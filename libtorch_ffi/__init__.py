@@ -172,4 +172,5 @@ def __dir__() -> list[str]:
     operators = {
         name.removeprefix("aten::").partition(".")[0] for name in core.operators() if name.startswith("aten::")
     }
-    return sorted({*globals(), *_MODULES, *_HOMES, *dir(core), *operators})
+    callable_here = {name for name in operators if not name.startswith("__")}
+    return sorted({*globals(), *_MODULES, *_HOMES, *dir(core), *callable_here})

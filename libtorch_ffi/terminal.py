@@ -73,16 +73,16 @@ class Bar:
                 self._line(self._text())
 
     def finish(self) -> None:
-        """End the thing that is open, if any, with one line that stays."""
-        if not self._open:
+        """End the thing that is open, if any, with one line that stays; of what never began there is nothing to say."""
+        was_open = self._open
+        self.abandon()
+        if not was_open or not self._done:
             return
-        self._clear()
-        self._open = False
         seconds = max(self._clock() - self._started, 1e-9)
         self._line(f"{self._label}: {self._count(self._done)} in {duration(seconds)} ({self._rate(seconds)})")
 
     def abandon(self) -> None:
-        """Take the bar off the terminal without a last word: what follows is an error."""
+        """Take the bar off the terminal without a last word, as before an error."""
         self._clear()
         self._open = False
 
@@ -117,9 +117,8 @@ class Bar:
         seconds = max(self._clock() - self._started, 1e-9)
         if not self._total:
             return f"{self._label}: {self._count(self._done)}, {self._rate(seconds)}"
-        text = (
-            f"{self._label}: {self._done * 100 // self._total} % of {self._count(self._total)}, {self._rate(seconds)}"
-        )
+        share = min(self._done * 100 // self._total, 100)  # what a connection dropped arrives again
+        text = f"{self._label}: {share} % of {self._count(self._total)}, {self._rate(seconds)}"
         if self._done:
             left = seconds * max(self._total - self._done, 0) / self._done
             text += f", {duration(left)} left"

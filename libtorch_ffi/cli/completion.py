@@ -1,7 +1,8 @@
 """`libtorch-ffi complete`: a script that makes a shell complete the command line.
 
 Owns the scripts for bash, zsh and fish. What can be completed is asked of the parser and of the catalogue, so a command
-that is added is completed. The script holds all of it: a shell that completes starts no Python.
+that is added is completed. The script holds all of it: a shell that completes starts no Python. The names of folders
+are left to the shell, which knows how to quote them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _libtorch_ffi() {{
 }}
 complete -o default -F _libtorch_ffi libtorch-ffi
 """
+_FOLDER_IN_BASH = "compopt -o dirnames 2>/dev/null; return"
+_FOLDER_IN_ZSH = "return"  # its bashcompinit has no compopt: files are offered too
 _ZSH = "autoload -U +X compinit bashcompinit && compinit && bashcompinit\n"
 _FISH_OWN = (
     "complete -c libtorch-ffi -n __fish_use_subcommand -l version -d 'print its own version'",
@@ -80,6 +83,7 @@ def _options(command: argparse.ArgumentParser) -> list[Option]:
 
 def _for_bash(commands: dict[str, tuple[str, list[Option]]], *, zsh: bool) -> str:
     values, options = [], []
+    folder = _FOLDER_IN_ZSH if zsh else _FOLDER_IN_BASH
     for name, (_, every) in commands.items():
         words = " ".join(word for option in every for word in option.names)
         plain = " ".join(word for option in every if not option.names for word in option.values or ())
@@ -88,8 +92,9 @@ def _for_bash(commands: dict[str, tuple[str, list[Option]]], *, zsh: bool) -> st
         )
         for option in every:
             for word in option.names if option.values or option.is_folder else ():
-                how = "-d" if option.is_folder else f"-W {shlex.quote(' '.join(option.values or ()))}"
-                values.append(f'    "{name} {word}") COMPREPLY=($(compgen {how} -- "$current")); return ;;')
+                words = f"-W {shlex.quote(' '.join(option.values or ()))}"
+                answer = folder if option.is_folder else f'COMPREPLY=($(compgen {words} -- "$current")); return'
+                values.append(f'    "{name} {word}") {answer} ;;')
     script = _BASH.format(
         commands=shlex.quote(" ".join(commands)), values="\n".join(values), options="\n".join(options)
     )

@@ -59,6 +59,7 @@ def test_every_operator_has_a_signature_or_several() -> None:
 
 def test_what_a_shell_completes() -> None:
     assert {"softmax", "Tensor", "float32", "ops", "no_grad", "manual_seed"} <= set(dir(lt))
+    assert [name for name in dir(lt) if not hasattr(lt, name)] == []
     assert {"softmax", "add_"} <= set(dir(lt.ops.aten))
     assert {"aten", "quantized", "load_library"} <= set(dir(lt.ops))
     assert {"Tensor", "Scalar", "out", "overloads"} <= set(dir(lt.ops.aten.add))

@@ -93,32 +93,47 @@ def test_fish_offers_what_fits(line: str, offered: list[str], ask: Callable[...,
     assert [each.partition("\t")[0] for each in done.stdout.splitlines()] == offered
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
 @pytest.mark.parametrize(
     ("line", "typed"),
     [
         ("inst", "install "),
         ("install --fl", "--flavor "),
-        ("install --flavor cu11", "cu117  cu118"),
         ("complete z", "complete zsh "),
+        ("install --home my", "--home my\\ folder/"),
+        ("install --home 'my", "--home 'my folder"),
     ],
 )
-def test_zsh_types_what_fits(line: str, typed: str, ask: Callable[..., Answer], tmp_path: Path) -> None:
-    """A zsh at a terminal of its own: the line, and the tabulator."""
-    if shutil.which("zsh") is None:
-        pytest.skip("no zsh")
-    (tmp_path / "script").write_text(ask("complete", "zsh").out)
+def test_a_shell_types_what_fits(line: str, typed: str, shell: str, ask: Callable[..., Answer], tmp_path: Path) -> None:
+    """A shell at a terminal of its own: the line, and the tabulator."""
+    assert typed in _typed(shell, line, typed, ask("complete", shell).out, tmp_path)
+
+
+def test_zsh_shows_a_choice(ask: Callable[..., Answer], tmp_path: Path) -> None:
+    line, offered = "install --flavor cu11", "cu117  cu118"
+    assert offered in _typed("zsh", line, offered, ask("complete", "zsh").out, tmp_path)
+
+
+def _typed(shell: str, line: str, awaited: str, script: str, home: Path) -> str:
+    """Return what a terminal shows after a line and a tabulator, until it has what is awaited."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
+    (home / "script").write_text(script)
+    (home / "my folder").mkdir()
     ours, its = pty.openpty()
-    environ = {**os.environ, "HOME": str(tmp_path), "ZDOTDIR": str(tmp_path), "TERM": "dumb", "PS1": ""}
+    environ = {**os.environ, "HOME": str(home), "ZDOTDIR": str(home), "TERM": "dumb", "PS1": ""}
+    bare = ["-f"] if shell == "zsh" else ["--norc", "--noprofile"]
     with subprocess.Popen(
-        ["zsh", "-f", "-i"], cwd=tmp_path, env=environ, stdin=its, stdout=its, stderr=its, start_new_session=True
-    ) as shell:
+        [shell, *bare, "-i"], cwd=home, env=environ, stdin=its, stdout=its, stderr=its, start_new_session=True
+    ) as running:
         os.close(its)
         os.write(ours, b"PS1=; source ./script; echo rea''dy\n")
         assert "ready\r" in _seen_until(ours, "ready\r")
         os.write(ours, f"libtorch-ffi {line}\t".encode())
-        assert typed in _seen_until(ours, typed)
-        shell.kill()
+        seen = _seen_until(ours, awaited)
+        running.kill()
     os.close(ours)
+    return seen
 
 
 def _seen_until(terminal: int, text: str) -> str:

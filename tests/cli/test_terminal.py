@@ -133,6 +133,29 @@ def test_log_record_stands_above_the_bar() -> None:
     assert lines[-1].endswith("torch: 0 % of 0.0 MB, 0.0 MB/s")
 
 
+def test_what_never_began_leaves_no_line() -> None:
+    for terminal in (True, False):
+        stream = Stream(terminal=terminal)
+        bar = bar_of(stream, Clock())
+        bar.start("torch", 4_000_000)
+        bar.finish()
+        assert "\n" not in stream.text
+        assert stream.text.rpartition("\r\x1b[K")[2] == ""
+
+
+def test_what_arrives_twice_is_no_more_than_all() -> None:
+    stream, clock = Stream(terminal=False), Clock()
+    bar = bar_of(stream, clock)
+    bar.start("torch", 1_000_000)
+    clock.now += 10
+    bar.advance(1_100_000)
+    bar.finish()
+    assert stream.text.splitlines() == [
+        "torch: 100 % of 1.0 MB, 0.1 MB/s, 0.0 s left",
+        "torch: 1.1 MB in 10 s (0.1 MB/s)",
+    ]
+
+
 def test_abandoned_bar_says_nothing_more() -> None:
     stream, clock = Stream(terminal=True), Clock()
     bar = bar_of(stream, clock)
