@@ -6,19 +6,15 @@ Owns `finfo` and `iinfo`, which are computed from how many bits a format has for
 
 from __future__ import annotations
 
-from functools import cache
-
 from libtorch_ffi._binding import core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
+    from typing import Any
 
     from typing_extensions import Self
 
     from libtorch_ffi._C import Tensor, dtype
-
-    _L = TypeVar("_L", bound="_Limits")
 
 __all__ = ["finfo", "iinfo"]
 
@@ -33,6 +29,9 @@ _FLOATS: dict[str, tuple[int, int, int, float | None]] = {
     "float8_e4m3fnuz": (3, -7, 7, None),
 }
 """Bits of the fraction, smallest and largest exponent, and the largest number where the format ends before all ones."""
+
+_KNOWN: dict[tuple[type, dtype], Any] = {}
+"""The limits that were asked for, by their class and dtype."""
 
 _INTEGERS = ("uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
 _QUANTIZED = {"quint8": "uint8", "qint8": "int8", "qint32": "int32", "quint4x2": "uint8"}
@@ -50,6 +49,15 @@ class _Limits:
     max: float
     min: float
 
+    @classmethod
+    def _of(cls, dtype: core.dtype) -> Self:
+        known: Self | None = _KNOWN.get((cls, dtype))
+        if known is None:
+            known = object.__new__(cls)
+            vars(known).update(_float_facts(dtype) if issubclass(cls, finfo) else _integer_facts(dtype))
+            _KNOWN[cls, dtype] = known
+        return known
+
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name!r} of {type(self).__name__} is a fact of {self.dtype} and cannot be changed")
 
@@ -61,14 +69,6 @@ class _Limits:
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (getattr(core, self.dtype),)
-
-
-@cache
-def _known(kind: type[_L], dtype: dtype) -> _L:
-    """Make the limits of a dtype."""
-    limits = object.__new__(kind)
-    vars(limits).update(_float_facts(dtype) if issubclass(kind, finfo) else _integer_facts(dtype))
-    return limits
 
 
 def _float_facts(dtype: dtype) -> dict[str, str | int | float]:
@@ -142,7 +142,7 @@ class finfo(_Limits):  # noqa: N801 - torch's name
     resolution: float
 
     def __new__(cls, dtype: dtype | None = None) -> Self:
-        return _known(cls, core.get_default_dtype() if dtype is None else dtype)
+        return cls._of(core.get_default_dtype() if dtype is None else dtype)
 
     def __repr__(self) -> str:
         limits = ", ".join(f"{name}={getattr(self, name):g}" for name in ("resolution", "min", "max", "eps"))
@@ -173,7 +173,7 @@ class iinfo(_Limits):  # noqa: N801 - torch's name
     """
 
     def __new__(cls, dtype: dtype) -> Self:
-        return _known(cls, dtype)
+        return cls._of(dtype)
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

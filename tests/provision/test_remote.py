@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import time
-import zlib
 from typing import TYPE_CHECKING
 
 import archives
@@ -143,7 +142,7 @@ def test_a_page_without_an_end_is_not_read_to_it(
         ("br", b"", "the encoding 'br'"),
         ("gzip", b"<html>", "cannot be unpacked"),
         ("gzip", gzip.compress(b"<html>")[:-9], "cannot be unpacked"),
-        ("gzip", zlib.compress(b"<html>", wbits=31)[:10] + b"\xff" * 20, "cannot be unpacked"),
+        ("gzip", gzip.compress(b"<html>")[:10] + b"\xff" * 20, "cannot be unpacked"),
     ],
 )
 def test_a_page_that_cannot_be_unpacked(encoding: str, content: bytes, words: str, server: Server, net: Net) -> None:
