@@ -2,6 +2,8 @@
 // backtrace.
 #include "errors.h"
 
+#include <ATen/Context.h>
+
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -28,8 +30,27 @@ void set_text(PyObject* type, std::string_view text) {
     }
 }
 
+/// What a libtorch without CUDA says of a CUDA device is a page of backends and no advice: returns a line of each.
+/// Empty where the message is about something else.
+std::string without_cuda(std::string_view message) {
+    constexpr std::string_view dispatcher = " with arguments from the 'CUDA' backend";
+    constexpr std::string_view guard = "PyTorch is not linked with support for cuda devices";
+    const size_t found = message.find(dispatcher);
+    if ((found == message.npos && message.substr(0, guard.size()) != guard) || at::hasCUDA()) {
+        return "";
+    }
+    const size_t end = found == message.npos ? guard.size() : found + dispatcher.size();
+    return std::string(message.substr(0, end)) +
+           ": the libtorch that libtorch_ffi was built against has no CUDA, and computes on device='cpu'. Installed "
+           "with LIBTORCH_CUDA_VERSION (`libtorch-ffi list --available` has the flavors) it is one that has";
+}
+
 void set_from_libtorch(PyObject* type, const c10::Error& error) {
-    set_text(type, shows_backtrace() ? error.what() : error.what_without_backtrace());
+    if (shows_backtrace()) {
+        return set_text(type, error.what());
+    }
+    const std::string advice = without_cuda(error.what_without_backtrace());
+    set_text(type, advice.empty() ? error.what_without_backtrace() : advice.c_str());
 }
 
 /// Calls the functions of the module's `out_of_memory_hooks` with the error that is set, which stays set.

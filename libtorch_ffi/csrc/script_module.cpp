@@ -121,7 +121,7 @@ pybind11::object attribute(const ScriptModule& self, const std::string& name) {
     if (const auto property = type->getProperty(name)) {
         return ScriptFunction(property->getter, self.object).call(pybind11::args(), pybind11::kwargs());
     }
-    raise(PyExc_AttributeError, "the module %s has no attribute or method '%s'", type->repr_str().c_str(),
+    raise(PyExc_AttributeError, "the module %s has no attribute or method '%s'", type->annotation_str().c_str(),
           name.c_str());
 }
 

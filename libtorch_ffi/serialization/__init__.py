@@ -7,6 +7,8 @@ matter, and Python's.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from contextlib import contextmanager
@@ -45,6 +47,7 @@ _KINDS = (
     (0, b"\x93NUMPY", "It is a file of NumPy's: libtorch_ffi.npz.load_npy reads it"),
     (0, b"\x80", "It is a pickle of Python's, and not by torch.save: save its tensors with libtorch_ffi.save"),
     (0, b"version https://git-lfs", "It is what Git LFS leaves in a file's place: `git lfs pull` fetches the file"),
+    (0, b"\x1f\x8b", "It is compressed by gzip: unpack it first"),
     (0, b"<", "It looks like a web page, which a download left in the file's place: download the file itself"),
 )
 """Other files that are mistaken for torch's: the bytes that tell them, where these are, and what to do."""
@@ -103,7 +106,8 @@ def load(
         file.seek(0)
         start = file.read(_START)
         if start.startswith(_ZIP):
-            loaded = _Zipped(Archive(file), memory, map_location, verify=verify).load()
+            with _named(f):
+                loaded = _Zipped(Archive(file), memory, map_location, verify=verify).load()
         elif start.startswith(START):
             if verify:
                 raise ArchiveError(_UNVERIFIABLE.format(_called(f)))
@@ -138,6 +142,7 @@ def save(obj: object, f: str | os.PathLike[str] | BinaryIO) -> None:
     path = os.fspath(f) if isinstance(f, (str, os.PathLike)) else None
     folder = "archive" if path is None else os.path.splitext(os.path.basename(path))[0] or "archive"  # noqa: PTH119, PTH122 - torch's name, by its rule
     if path is None:
+        _refuse_text(f, "wb")
         _write(f, folder, pickle, writer.storages)  # type: ignore[arg-type] # no path is a file
     else:
         with open(path, "wb") as file:  # noqa: PTH123 - may be a path of any kind
@@ -158,12 +163,33 @@ def _write(file: BinaryIO, folder: str, pickle: bytes, storages: dict[str, Tenso
 @contextmanager
 def _opened(f: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     if isinstance(f, (str, os.PathLike)):
+        if "://" in os.fspath(f) and not os.path.exists(f):  # noqa: PTH110 - may be a path of any kind
+            raise FileNotFoundError(errno.ENOENT, "load() opens files and no addresses: download it first", f)
         with open(f, "rb", buffering=0) as file:  # noqa: PTH123 - likewise
             yield file
         return
     if not hasattr(f, "read") or not hasattr(f, "seek"):
-        raise TypeError(f"load() takes a path or a file that can seek, not {type(f).__name__}")
+        kind: type = type(f)
+        hint = ": io.BytesIO makes a file" if kind in (bytes, bytearray, memoryview) else ""
+        raise TypeError(f"load() takes a path or a file that can seek, not {kind.__name__}{hint}")
+    _refuse_text(f, "rb")
     yield f
+
+
+def _refuse_text(f: object, mode: str) -> None:
+    if isinstance(f, io.TextIOBase):
+        raise TypeError(f"the file is open for text, and tensors are bytes: open it with mode {mode!r}")
+
+
+@contextmanager
+def _named(f: object) -> Iterator[None]:
+    """Let what is wrong with an archive be said with its path."""
+    try:
+        yield
+    except ArchiveError as error:
+        if isinstance(f, (str, os.PathLike)):
+            raise ArchiveError(f"{_called(f)}: {error}") from error
+        raise
 
 
 def _called(f: object) -> str:
@@ -187,6 +213,8 @@ class _Zipped:
         for record, hint in _OTHERS.items():
             if record in archive:
                 raise ArchiveError(f"this is {hint}")
+        if "data.pkl" not in archive and any(record.endswith(".npy") for record in archive):
+            raise ArchiveError("this is a file of NumPy's: libtorch_ffi.npz.load_npz reads it")
         self._archive = archive
         self._memory = memory
         self._where = where

@@ -129,7 +129,11 @@ def _entries(file: BinaryIO) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(file) as opened:
             entries = opened.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError, struct.error) as error:
-        raise ArchiveError(f"this is no archive of torch's: {error}") from error
+        length = file.seek(0, 2)
+        raise ArchiveError(
+            f"this begins as torch.save's files do, and after {length} bytes its directory is missing or damaged "
+            f"({error}): the file was cut off or changed on its way here; fetch or save it again"
+        ) from error
     if any(entry.header_offset < 0 for entry in entries):
         raise ArchiveError("the archive's directory points before the file's beginning")
     return entries

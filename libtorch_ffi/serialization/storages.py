@@ -61,6 +61,8 @@ class Mapped:
     """
 
     def __init__(self, file: BinaryIO) -> None:
+        if isinstance(file, io.BytesIO):
+            raise ArchiveError("an io.BytesIO cannot be mapped, being in memory already: load it without mmap=True")
         try:
             self._memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
         except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ so again when it is read, and tensors keep their storages in common.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
@@ -74,9 +75,9 @@ class Writer:
         elif isinstance(value, core.Tensor):
             self._tensor(value)
         else:
-            kind = f"{type(value).__module__}.{type(value).__qualname__}"
             raise ArchiveError(
-                f"a {kind} cannot be saved: only tensors, numbers, texts, and dicts, lists, tuples and sets of them are"
+                f"a {type(value).__module__}.{type(value).__qualname__} cannot be saved: only tensors, numbers, texts, "
+                f"and dicts, lists, tuples and sets of them are{_instead(value)}"
             )
 
     def _keep(self, value: object) -> None:
@@ -238,6 +239,17 @@ class Writer:
         self._name(module, name)
         self._alive.append(arguments)  # an id is taken again once its object is gone
         self._arguments(*arguments)
+
+
+def _instead(value: object) -> str:
+    """Return what to save in the place of an object, as the end of a message."""
+    if callable(getattr(value, "state_dict", None)):
+        return "; save its state_dict()"
+    if type(value).__module__ == "numpy":
+        return "; save tensor(array)" if getattr(value, "ndim", 0) else "; save its item(), a number of Python's"
+    if isinstance(value, dict):
+        return "; save dict(it)"
+    return "; save str(path)" if isinstance(value, os.PathLike) else ""
 
 
 def _short(dtype: core.dtype) -> str:

@@ -428,3 +428,20 @@ def test_cuda() -> None:
         with pytest.raises(BufferError, match=f"stream {stream}"):
             tensor.__dlpack__(stream=stream)
     assert lt.from_dlpack(tensor, device="cpu").tolist() == tensor.tolist()
+
+
+def test_what_a_producer_refuses_is_said_and_not_asked_again() -> None:
+    class Refusing:
+        asked = 0
+
+        def __dlpack__(self, **today: Any) -> object:
+            self.asked += 1
+            raise TypeError("Can only use DLPack on arrays with no nulls.")
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return 1, 0
+
+    producer = Refusing()
+    with pytest.raises(TypeError, match="no nulls"):
+        lt.from_dlpack(producer)
+    assert producer.asked == 1

@@ -27,6 +27,14 @@ CALLS: dict[str, tuple[type[Exception], str, Callable[[], object]]] = {
 }
 
 
+@pytest.mark.skipif(lt.cuda.is_available(), reason="this machine has what is missed")
+@pytest.mark.parametrize("move", [lambda: lt.zeros(2, device="cuda:7"), lambda: lt.zeros(2).cuda()])
+def test_a_libtorch_without_cuda_says_so(move: Callable[[], object]) -> None:
+    with pytest.raises(RuntimeError, match=r"no CUDA, and computes on device='cpu'.*LIBTORCH_CUDA_VERSION") as caught:
+        move()
+    assert "only available for these backends" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_types_and_texts(name: str) -> None:
     kind, text, call = CALLS[name]

@@ -294,11 +294,26 @@ def test_other_formats_are_refused_by_name(tmp_path: Path) -> None:
         (b"\x1c\0\0\0PTMF" + bytes(64), "flatbuffer"),
         (archive(archive_format=b"pt2"), r"libtorch_ffi\.export\.load"),
         (archive(**{"data.pkl": b""}), r"libtorch_ffi\.load"),
-        (b"nothing", "no archive of TorchScript"),
-        (b"", "no archive of TorchScript"),
-        (module().save_to_buffer()[:-40], "no archive of TorchScript"),
+        (b"nothing", "no archive of TorchScript.*It begins with b'nothing'"),
+        (b"", "no archive of TorchScript.*It is empty"),
+        (b"<html>", "no archive of TorchScript.*web page"),
+        (module().save_to_buffer()[:-40], "no archive of TorchScript.*cut off"),
     ):
         with pytest.raises(ProgramError, match=message):
             jit.load(content)
     with pytest.raises(FileNotFoundError, match="there is no file"):
         jit.load(tmp_path / "none.pt")
+    with pytest.raises(FileNotFoundError, match="download it first"):
+        jit.load("https://example.com/model.pt")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        jit.load(tmp_path)
+    with pytest.raises(TypeError, match="not NoneType"):
+        jit.load(None)  # type: ignore[arg-type] # the mistake
+    with pytest.raises(TypeError, match="open it with mode 'rb'"):
+        jit.load(io.StringIO("text"))  # type: ignore[arg-type] # the mistake
+
+
+def test_an_attribute_that_is_not_there_is_told_without_addresses() -> None:
+    with pytest.raises(AttributeError, match="has no attribute or method 'nothing'") as caught:
+        module().nothing  # noqa: B018 - raises
+    assert "0x" not in str(caught.value)

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hostile_files
+import numpy as np
 import pytest
 
 import libtorch_ffi as lt
@@ -364,6 +365,27 @@ def _deep(depth: int) -> list[Any]:
     return result
 
 
+class _Stateful:
+    def state_dict(self) -> dict[str, object]:
+        return {}
+
+
+INSTEAD: dict[str, Callable[[], object]] = {
+    r"_Stateful cannot.*; save its state_dict\(\)": _Stateful,
+    r"Linear cannot.*; save its state_dict\(\)": lambda: lt.nn.Linear(1, 1),
+    r"numpy\.ndarray cannot.*; save tensor\(array\)": lambda: np.ones(2),
+    r"numpy\.float64 cannot.*; save its item\(\)": lambda: np.float64(0.5),
+    r"defaultdict cannot.*; save dict\(it\)": lambda: defaultdict(int),
+    r"PosixPath cannot.*; save str\(path\)": lambda: Path("x"),
+}
+
+
+@pytest.mark.parametrize("message", INSTEAD)
+def test_what_to_save_instead(message: str) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        lt.save({"a": INSTEAD[message]()}, "x.pt")
+
+
 @pytest.mark.parametrize("message", UNSAVABLE)
 def test_what_cannot_be_saved(message: str) -> None:
     with pytest.raises(LibtorchFFIError, match=message):
@@ -381,6 +403,44 @@ def test_objects_that_contain_themselves() -> None:
 
 
 # What is told of a file that is not as it should be
+
+
+def test_a_file_that_was_cut_off_is_told_with_its_name() -> None:
+    lt.save({"a": lt.ones(1000)}, "whole.pt")
+    Path("half.pt").write_bytes(Path("whole.pt").read_bytes()[:2000])
+    with pytest.raises(ArchiveError, match=r"'half.pt'.* after 2000 bytes .*cut off"):
+        lt.load("half.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [("a.npz", None, "npz.load_npz"), ("a.pt.gz", b"\x1f\x8b\x08" + bytes(20), "compressed by gzip")],
+)
+def test_other_files_are_told_apart(name: str, content: bytes | None, hint: str) -> None:
+    if content is None:
+        np.savez(name, a=np.ones(3))
+    else:
+        Path(name).write_bytes(content)
+    with pytest.raises(ArchiveError, match=f"'{name}'.*{hint}"):
+        lt.load(name)
+
+
+def test_files_that_are_open_for_text() -> None:
+    with Path("x.pt").open("w") as file, pytest.raises(TypeError, match="open it with mode 'wb'"):
+        lt.save({}, file)
+    for text in (io.StringIO("text"), Path(__file__).open()):  # noqa: SIM115 - closed two lines below
+        with pytest.raises(TypeError, match="open it with mode 'rb'"):
+            lt.load(text)
+        text.close()
+
+
+def test_what_is_no_path() -> None:
+    with pytest.raises(FileNotFoundError, match=r"no addresses: download it first.*https://"):
+        lt.load("https://example.com/model.pt")
+    with pytest.raises(TypeError, match=r"not bytes: io.BytesIO makes a file"):
+        lt.load(b"PK")
+    with pytest.raises(ArchiveError, match="load it without mmap=True"):
+        lt.load(io.BytesIO(b"PK"), mmap=True)
 
 
 def _save_rows(rows: int) -> int:
