@@ -10,6 +10,8 @@ from __future__ import annotations
 import atexit
 import enum
 import os
+import threading
+from concurrent.futures import Future
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,9 +20,12 @@ from libtorch_ffi._binding import core
 from libtorch_ffi.errors import LibtorchFFIError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
 
     from libtorch_ffi._C import Tensor
+
+    T = TypeVar("T")
 
 __all__ = [
     "ReduceOp",
@@ -53,8 +58,12 @@ STORE_TIMEOUT = timedelta(seconds=300)
 """How long a store waits for a key or for the other processes, as in torch."""
 
 
+_MOMENT = 0.2
+"""Seconds, after which Ctrl-C is heard by who waits for the other processes."""
+
+
 class DistributedError(LibtorchFFIError, RuntimeError):
-    """There is no process group, or there is one already."""
+    """There is no process group, or there is one already; or the other processes do not come, or are gone."""
 
 
 class ReduceOp(enum.IntEnum):
@@ -146,7 +155,7 @@ class TCPStore:
         RuntimeError
             If that takes longer than the timeout.
         """
-        return self._core.get(key)
+        return _listening_to(lambda: self._core.get(key))
 
     def add(self, key: str, amount: int) -> int:
         """Add to a number, which begins with 0, and return the sum."""
@@ -164,7 +173,8 @@ class TCPStore:
         RuntimeError
             If that takes longer than the timeout.
         """
-        self._core.wait(list(keys), (timeout or self.timeout).total_seconds())
+        seconds = (timeout or self.timeout).total_seconds()
+        _listening_to(lambda: self._core.wait(list(keys), seconds))
 
     def check(self, keys: Sequence[str]) -> bool:
         """Return whether all keys are set."""
@@ -191,8 +201,9 @@ def _bytes(value: str | bytes) -> bytes:
 class Work:
     """An operation that was begun with ``async_op=True``. It holds its tensors until it has ended."""
 
-    def __init__(self, work: core.DistributedWork) -> None:
+    def __init__(self, work: core.DistributedWork, *, collective: bool = False) -> None:
         self._core = work
+        self._collective = collective
 
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until it has ended.
@@ -204,10 +215,31 @@ class Work:
 
         Raises
         ------
-        RuntimeError
+        DistributedError
             If another process is gone, or the time is up.
         """
-        return self._core.wait(None if timeout is None else timeout.total_seconds())
+        try:
+            if self._collective and timeout is None:
+                return self._listening()
+            return self._core.wait(None if timeout is None else timeout.total_seconds())
+        except RuntimeError as error:
+            raise DistributedError(
+                f"{error}: another process of the group has ended, or does not come in time. A group that has lost one "
+                "cannot go on: end the others, and start all of them again"
+            ) from error
+
+    def _listening(self) -> bool:
+        """Wait in moments, between which Ctrl-C is heard."""
+        try:
+            while not self._core.done_within(_MOMENT):
+                pass
+        except RuntimeError:
+            raise
+        except BaseException:  # of a signal's handler: Ctrl-C's, an alarm's
+            while _worlds:
+                _worlds.pop().group.abandon()
+            raise
+        return True
 
     def is_completed(self) -> bool:
         """Return whether it has ended."""
@@ -218,8 +250,44 @@ class _World:
     """The group of this process, its place in it, and the store that it met the others in."""
 
     def __init__(self, store: TCPStore, rank: int, size: int, timeout: timedelta) -> None:
-        self.group = core.GlooGroup(store._core, rank, size, timeout.total_seconds())  # noqa: SLF001 - this module's
+        seconds = timeout.total_seconds()
+        try:
+            self.group = _listening_to(lambda: core.GlooGroup(store._core, rank, size, seconds))  # noqa: SLF001 - ours
+        except RuntimeError as error:
+            raise DistributedError(
+                f"the process of rank {rank} waited {seconds:g} s for the {size} of its group, and could not reach all "
+                f"({error}). Start as many processes as world_size says, each with a rank of its own from 0 on"
+            ) from error
         self.store, self.rank, self.size = store, rank, size
+
+
+def _listening_to(wait: Callable[[], T]) -> T:
+    """Return what a function does that waits in libtorch: in a thread of its own, so that Ctrl-C is heard meanwhile."""
+    if threading.current_thread() is not threading.main_thread():
+        return wait()
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(wait())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result()
+
+
+def _met(host: str, port: int, size: int, rank: int, timeout: timedelta) -> TCPStore:
+    """Return the store that the processes meet in."""
+    try:
+        return _listening_to(lambda: TCPStore(host, port, size, rank == 0, timeout, wait_for_workers=False))
+    except RuntimeError as error:
+        if rank == 0:
+            raise
+        raise DistributedError(
+            f"the process of rank {rank} found nobody at {host}:{port} ({error}). That is where the process of rank 0 "
+            "has to be: start it, and give all the same address"
+        ) from error
 
 
 _worlds: list[_World] = []
@@ -253,13 +321,13 @@ def init_process_group(
     Raises
     ------
     DistributedError
-        If there is a group already.
+        If there is a group already, or the others do not come in time.
     UnsupportedError
         If the backend is another, or the libtorch at hand has none.
     ValueError
         If a rank, a size or an address is missing or makes no sense.
     RuntimeError
-        If the others do not come in time.
+        If the port of rank 0 is taken.
     """
     _check_available()
     if _worlds:
@@ -273,7 +341,7 @@ def init_process_group(
             f"expected a world_size of at least 1 and a rank below it, but got world_size={world_size}, rank={rank}"
         )
     if store is None:
-        store = TCPStore(host, port, world_size, rank == 0, timeout or STORE_TIMEOUT, wait_for_workers=False)
+        store = _met(host, port, world_size, rank, timeout or STORE_TIMEOUT)
     _worlds.append(_World(store, rank, world_size, timeout or DEFAULT_TIMEOUT))
 
 
@@ -339,9 +407,10 @@ def get_world_size() -> int:
 
 
 def _done(work: core.DistributedWork, async_op: bool) -> Work | None:
+    begun = Work(work, collective=True)
     if async_op:
-        return Work(work)
-    work.wait()
+        return begun
+    begun.wait()
     return None
 
 
@@ -360,9 +429,7 @@ def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, async_op: bool = Fal
     Raises
     ------
     DistributedError
-        If there is no group.
-    RuntimeError
-        If another process is gone, or does not come in time.
+        If there is no group, another process is gone, or it does not come in time.
     """
     return _done(_world().group.all_reduce(tensor, ReduceOp(op)), async_op)
 

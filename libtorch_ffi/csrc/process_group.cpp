@@ -162,6 +162,9 @@ class Group {
     Group& operator=(const Group&) = delete;
     ~Group() { close(); }
 
+    /// Leaves the group as it is: to close it would be to wait for an operation that somebody has given up.
+    void abandon() { group_.release(); }
+
     void close() {
         if (group_.defined()) {
             const WithoutGil released;
@@ -281,15 +284,32 @@ bool wait_for(c10d::Work& work, std::optional<double> timeout) {
     return work.wait(limit);
 }
 
+/// Waits for a moment and answers whether the work is done. For collective operations alone: to wait in vain for a
+/// single send or receive ends Gloo's connections.
+bool done_within(c10d::Work& work, double seconds) {
+    const Milliseconds moment = timeout_of(seconds);
+    const WithoutGil released;
+    try {
+        return work.wait(moment);
+    } catch (const std::exception&) {
+        if (!work.isCompleted()) {
+            return false;  // it was the moment that ended
+        }
+    }
+    return work.wait(Milliseconds(0));  // throws what the work ended with
+}
+
 void register_group(py::module_& module) {
     py::class_<c10d::Work, WorkPointer>(module, "DistributedWork", "A collective operation under way.",
                                         py::module_local())
         .def("wait", &wait_for, py::arg("timeout") = py::none())
+        .def("done_within", &done_within, py::arg("seconds"))
         .def("is_completed", &c10d::Work::isCompleted);
     py::class_<Group>(module, "GlooGroup", "Processes that compute together.")
         .def(py::init<const c10::intrusive_ptr<c10d::TCPStore>&, int, int, double>(), py::arg("store"), py::arg("rank"),
              py::arg("size"), py::arg("timeout"))
         .def("close", &Group::close)
+        .def("abandon", &Group::abandon)
         .def("all_reduce", &Group::all_reduce)
         .def("reduce", &Group::reduce)
         .def("broadcast", &Group::broadcast)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,7 @@ from libtorch_ffi.errors import LibtorchFFIError
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
+    from typing import Any
 
 SIZE = 4
 LIMIT = 120
@@ -174,6 +178,86 @@ def test_who_does_not_come_is_an_error_for_the_others(tmp_path: Path) -> None:
         time.sleep(4)
     """
     assert together(program, tmp_path, 2)[0] == "told\n"
+
+
+def test_who_ends_in_the_middle_is_an_error_for_the_others(tmp_path: Path) -> None:
+    program = """
+        dist.barrier()
+        if rank == 1:
+            os._exit(0)  # without leaving the group
+        try:
+            for _ in range(1000):
+                dist.all_reduce(lt.ones(3))
+        except dist.DistributedError as error:
+            print("another process of the group has ended" in str(error))
+    """
+    assert together(program, tmp_path, 3) == ["True\n", "", "True\n"]
+
+
+def _run_alone(program: str, **options: Any) -> subprocess.Popen[str]:
+    start = "import libtorch_ffi.distributed as dist, libtorch_ffi as lt\nfrom datetime import timedelta\n"
+    return subprocess.Popen([sys.executable, "-c", start + textwrap.dedent(program)], text=True, **options)
+
+
+WAITS = {
+    "for rank 0": "dist.init_process_group('gloo', 'tcp://127.0.0.1:{port}', rank=1, world_size=2)",
+    "for rank 1": "dist.init_process_group('gloo', 'tcp://127.0.0.1:{port}', rank=0, world_size=2)",
+    "for a key": "dist.TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False).get('never')",
+}
+
+
+@pytest.mark.parametrize("wait", WAITS)
+def test_ctrl_c_ends_the_wait_for_others(wait: str, tmp_path: Path) -> None:
+    program = f"print('ready', flush=True)\n{WAITS[wait].format(port=_free_port())}"
+    with _run_alone(program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        _interrupt(process)
+
+
+def test_ctrl_c_ends_a_collective_operation_that_the_others_do_not_join(tmp_path: Path) -> None:
+    program = """
+        if rank == 0:
+            import _thread, threading
+            threading.Timer(0.5, _thread.interrupt_main).start()
+            try:
+                dist.all_reduce(lt.ones(3))
+            except KeyboardInterrupt:
+                print("heard", dist.is_initialized())
+            store.set("done", b"")
+        else:
+            store.wait(["done"])
+    """
+    assert together(program, tmp_path, 2) == ["heard False\n", ""]
+
+
+def test_who_misses_the_others_is_told_whom(tmp_path: Path) -> None:
+    program = "dist.init_process_group('gloo', 'tcp://127.0.0.1:{}', timedelta(seconds=1), rank={}, world_size=2)"
+    for rank, words in ((0, "rank 0 waited 1 s for the 2 of its group"), (1, "rank 1 found nobody at 127.0.0.1:")):
+        text = program.format(_free_port(), rank)
+        with _run_alone(text, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+            errors = process.communicate(timeout=LIMIT)[1]
+        assert process.returncode == 1
+        assert "DistributedError" in errors
+        assert words in errors
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """Send Ctrl-C to a process that says that it is ready and then waits for minutes."""
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "KeyboardInterrupt" in errors
 
 
 def test_a_store_keeps_values() -> None:
