@@ -214,6 +214,20 @@ std::optional<std::vector<std::string>> operator_arguments(const std::string& na
     return names;
 }
 
+/// The names of the arguments that an operator writes to; none where there is no such operator.
+std::vector<std::string> mutated_arguments(const std::string& name, const std::string& overload) {
+    std::vector<std::string> names;
+    const Plan* plan = find_plan(name, overload);
+    if (plan != nullptr) {
+        for (const c10::Argument& argument : plan->schema().arguments()) {
+            if (argument.alias_info() != nullptr && argument.alias_info()->isWrite()) {
+                names.push_back(argument.name());
+            }
+        }
+    }
+    return names;
+}
+
 void refuse_unknown(const Plan& plan, const py::dict& given) {
     for (const auto& [name, value] : given) {
         bool known = false;
@@ -331,6 +345,7 @@ void register_exported(py::module_& module) {
         .def("for_inference", [](const Program& self, const State& state) { return self.for_inference(state.values); })
         .def("run", &run);
     module.def("operator_arguments", &operator_arguments);
+    module.def("mutated_arguments", &mutated_arguments);
 }
 
 }  // namespace ltf

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from libtorch_ffi._binding import core
 from libtorch_ffi.errors import ProgramError
 from libtorch_ffi.export.archive import dtype_of
+from libtorch_ffi.export.functional import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +103,7 @@ def build(document: Document, scope: Scope, inputs: list[str], outputs: list[Any
     ProgramError
         If the graph is damaged or of a kind that is not known.
     """
-    nodes: list[Document] = document["nodes"]
+    nodes = expanded(document["nodes"])
     everything = Scope(slots=dict.fromkeys(inputs, 0))
     for node in nodes:
         for result in node["outputs"]:

@@ -99,19 +99,19 @@ def _node(node: Any, fields: dict[str, list[str]], depth: int) -> Spec:
     with suppress(ValueError):  # a type of its own may have written no JSON
         context = json.loads(context) if isinstance(context, str) else context
     name = str(node["type"])
-    context, absent = _without_absent(name, context)
+    context, absent = _without_absent(name, context, len(children))
     keys = _keys(name, context, fields)
     if keys is not None and len(keys) != len(children):
         raise ProgramError(f"the archive has {len(children)} values for the {len(keys)} keys of a {name}")
     return Spec(name, context, children, keys, sum(child.leaves for child in children), absent)
 
 
-def _without_absent(name: str, context: Any) -> tuple[Any, tuple[str, ...]]:
-    """Part what torch.export.register_dataclass writes, the names of fields and of those that were None."""
+def _without_absent(name: str, context: Any, count: int) -> tuple[Any, tuple[str, ...]]:
+    """Part the names of fields from what lies beside them: of a dataclass, the names of those that were None."""
     match context:
-        case [[*present], [*absent]] if name.partition(".")[0] not in ("builtins", "collections"):
-            if all(isinstance(field, str) for field in (*present, *absent)):
-                return present, tuple(absent)
+        case [[*keys], [*rest]] if len(keys) == count and name.partition(".")[0] not in ("builtins", "collections"):
+            if all(isinstance(key, str) for key in keys):
+                return keys, tuple(rest) if all(isinstance(key, str) for key in rest) else ()
     return context, ()
 
 
