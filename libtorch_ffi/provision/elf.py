@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import SEEK_END
 from typing import TYPE_CHECKING, BinaryIO
 
 from libtorch_ffi.errors import IntegrityError
@@ -66,15 +67,14 @@ class _Dynamic:
     strings_size: int
 
     def string(self, offset: int) -> str:
-        self.file.seek(self.strings_offset + offset)
-        text, end, _ = self.file.read(min(_LONGEST_STRING, max(self.strings_size - offset, 0))).partition(b"\0")
+        longest = min(_LONGEST_STRING, max(self.strings_size - offset, 0))
+        text, end, _ = _read_at(self.file, self.strings_offset + offset, longest).partition(b"\0")
         if not end:
             raise ValueError(f"the string at {offset} of its table does not end")
         return text.decode("utf-8", "surrogateescape")
 
     def all_strings(self) -> bytes:
-        self.file.seek(self.strings_offset)
-        return self.file.read(self.strings_size)
+        return _read_at(self.file, self.strings_offset, self.strings_size)
 
     def values(self, tag: int) -> list[str]:
         return [self.string(value) for each, value in self.entries if each == tag]
@@ -173,6 +173,15 @@ def _explained(path: Path) -> Iterator[None]:
         raise IntegrityError(f"{path} is not a whole ELF shared library: {error}.") from error
 
 
+def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+    """Return bytes of which the file says that it has them: no more is asked for than there is."""
+    end = file.seek(0, SEEK_END)
+    if offset + size > end:
+        raise ValueError(f"it should have {size} bytes at {offset} and ends at {end}")
+    file.seek(offset)
+    return file.read(size)
+
+
 def _folders(values: list[str]) -> tuple[str, ...]:
     return tuple(folder for value in values for folder in value.split(":") if folder)
 
@@ -183,20 +192,18 @@ def _dynamic(file: BinaryIO) -> _Dynamic:
     offset, size = next(((offset, size) for kind, offset, _, size in segments if kind == _PT_DYNAMIC), (0, 0))
     if not size:
         raise ValueError("it has no dynamic section")
-    file.seek(offset)
-    entries = tuple(_entries(file.read(size)))
+    entries = tuple(_entries(_read_at(file, offset, size)))
     table = dict(reversed(entries))
     return _Dynamic(entries, offset, file, _file_offset(segments, table[_DT_STRTAB]), table[_DT_STRSZ])
 
 
 def _segments(file: BinaryIO) -> Iterator[tuple[int, int, int, int]]:
     """Yield kind, file offset, address and size in the file of each program header."""
-    header = _ELF_HEADER.unpack(file.read(_ELF_HEADER.size))
+    header = _ELF_HEADER.unpack(_read_at(file, 0, _ELF_HEADER.size))
     identity, table, entry_size, count = header[0], header[5], header[9], header[10]
     if identity[4:6] != b"\x02\x01":
         raise ValueError("it is not 64-bit and little-endian")
-    file.seek(table)
-    headers = file.read(entry_size * count)
+    headers = _read_at(file, table, entry_size * count)
     for place in range(count):
         kind, _, offset, address, _, size, _, _ = _PROGRAM_HEADER.unpack_from(headers, place * entry_size)
         yield kind, offset, address, size

@@ -48,6 +48,8 @@ _LONGEST_PAUSE = 20.0
 _SLOWEST = 1024
 """Bytes a second below which a connection counts as one that stands still."""
 
+_MOST_DIGITS = 18
+
 BLOCK = 1 << 18
 """How many bytes are read from a connection at a time."""
 
@@ -202,10 +204,10 @@ class Net:
         patience = _Patience(url)
         while True:
             with patience.forgiving(), self._answer(url, 0, 1) as answer:
-                total = answer.headers["Content-Range"].rpartition("/")[2]
-                if not total.isdigit():
+                total = _number(answer.headers["Content-Range"].rpartition("/")[2])
+                if total is None:
                     raise NoRangesError(url)
-                return int(total)
+                return total
 
     def page(self, url: str, accept: str) -> Page:
         """Return a page whole.
@@ -285,8 +287,12 @@ class Net:
 
 def _announced(answer: requests.Response) -> int | None:
     """Return how many bytes an answer will bring, where the server says so."""
-    announced = answer.headers.get("Content-Length")
-    return int(announced) if announced and announced.isdigit() else None
+    return _number(answer.headers.get("Content-Length", ""))
+
+
+def _number(text: str) -> int | None:
+    """Return what a header counts, None where it is no number that a file or a pause could have."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def _blocks(answer: requests.Response) -> Iterator[bytes]:
@@ -380,8 +386,7 @@ def _check_range(answer: requests.Response, start: int) -> None:
 
 
 def _asked_wait(answer: requests.Response) -> float:
-    asked = answer.headers.get("Retry-After", "")
-    return float(asked) if asked.isdigit() else 0.0
+    return float(_number(answer.headers.get("Retry-After", "")) or 0)
 
 
 def _fact(error: BaseException) -> str:

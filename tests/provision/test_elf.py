@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import archives
@@ -47,6 +48,16 @@ def test_a_cut_file_is_an_error_not_a_crash(size: int, tmp_path: Path) -> None:
     data = archives.library("liba.so.1", ["libb.so"] * 4)
     with pytest.raises(IntegrityError):
         elf.inspect(_written(tmp_path / "liba.so", data[:size]))
+
+
+@pytest.mark.parametrize("number", [0, 1 << 31, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_no_number_of_a_mangled_file_is_believed(number: int, tmp_path: Path) -> None:
+    data = archives.library("liba.so.1", ["libb.so", "libc.so"], rpath="$ORIGIN", symbols=[archives.NEW_ABI])
+    for place in range(8, len(data) - 8, 8):
+        path = _written(tmp_path / "liba.so", data[:place] + struct.pack("<Q", number) + data[place + 8 :])
+        for read in (elf.inspect, elf.uses_cxx11_abi, lambda path: elf.replace_needed(path, "libb.so", "libc.so")):
+            with suppress(IntegrityError):
+                read(path)
 
 
 def test_an_edit_needs_a_stand_in_that_is_needed_already(tmp_path: Path) -> None:

@@ -98,6 +98,12 @@ def test_the_server_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch) -> No
     assert waited == [remote.PAUSE, 7.0, 20.0]
 
 
+@pytest.mark.parametrize("stated", ["²", "1" * 5000, "-1", "", "0x10"])
+def test_a_count_that_is_none_is_not_believed(stated: str) -> None:
+    assert remote._number(stated) is None
+    assert remote._number("600") == 600
+
+
 def test_names_and_passwords_are_not_shown() -> None:
     assert remote.shown("https://me:secret@host/simple/#sha256=1") == "https://host/simple/"
 
