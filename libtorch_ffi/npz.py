@@ -14,7 +14,7 @@ from libtorch_ffi.errors import ArchiveError
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, BinaryIO
 
     import numpy as np
 
@@ -101,11 +101,10 @@ def _loaded(filename: str | os.PathLike[str], *, mmap: bool) -> Any:  # noqa: AN
     import zipfile
     import zlib
 
-    import numpy as np
-    from numpy.lib import format as npy
-
     faults = (
         ValueError,
+        TypeError,
+        OverflowError,
         EOFError,
         SyntaxError,
         NotImplementedError,
@@ -113,17 +112,27 @@ def _loaded(filename: str | os.PathLike[str], *, mmap: bool) -> Any:  # noqa: AN
         zipfile.BadZipFile,
         zlib.error,
     )
-    try:
-        with open(filename, "rb") as file:  # noqa: PTH123 - NumPy leaves the file open where it is a damaged archive
-            is_array = file.read(len(_NPY)) == _NPY
-            file.seek(0)
-            if is_array:
-                return npy.open_memmap(filename, mode="c") if mmap else np.load(file, allow_pickle=False)
-            with zipfile.ZipFile(file) as archive:
-                names = [name for name in archive.namelist() if name.endswith(_SUFFIX)]
-                return {name.removesuffix(_SUFFIX): npy.read_array(archive.open(name)) for name in names}
-    except faults as error:
-        raise ArchiveError(f"{filename!r} is no file of NumPy's, is damaged, or holds objects: {error}") from error
+    with open(filename, "rb") as file:  # noqa: PTH123 - NumPy leaves the file open where it is a damaged archive
+        try:
+            return _arrays(file, filename if mmap else None)
+        except faults as error:
+            raise ArchiveError(f"{filename!r} is no file of NumPy's, is damaged, or holds objects: {error}") from error
+
+
+def _arrays(file: BinaryIO, mapped: str | os.PathLike[str] | None) -> Any:  # noqa: ANN401 - likewise
+    """Read a file, or map the one array of a file of that name."""
+    import zipfile
+
+    import numpy as np
+    from numpy.lib import format as npy
+
+    is_array = file.read(len(_NPY)) == _NPY
+    file.seek(0)
+    if is_array:
+        return npy.open_memmap(mapped, mode="c") if mapped is not None else np.load(file, allow_pickle=False)
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if name.endswith(_SUFFIX)]
+        return {name.removesuffix(_SUFFIX): npy.read_array(archive.open(name)) for name in names}
 
 
 def _tensor(filename: str | os.PathLike[str], array: np.ndarray[Any, Any]) -> Tensor:

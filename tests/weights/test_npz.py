@@ -91,3 +91,12 @@ def test_elements_that_no_tensor_has() -> None:
     np.save("x.npy", np.array(["a"]))
     with pytest.raises(ArchiveError, match="no tensor has"):
         lt.npz.load_npy("x.npy")
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("shape", ["(1180591620717411303424,)", "(True,)", "(-1,)", "(1e3,)", "('a',)", "3", "(9,)"])
+def test_a_shape_that_no_file_has(shape: str, mmap: bool) -> None:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    Path("x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(16))
+    with pytest.raises(ArchiveError, match=r"'x\.npy' is no file of NumPy's"):
+        lt.npz.load_npy("x.npy", mmap=mmap)
