@@ -11,6 +11,7 @@ tch-rs, ``src/config/discover.ml`` of ocaml-torch.
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ def _variables(libtorch: Libtorch, home: Path | None) -> str:
     """Return what hasktorch has to read to find this one in its cache, or anywhere else."""
     if home is None:
         return "LIBTORCH_SKIP_DOWNLOAD=1"
-    return f"LIBTORCH_HOME={home} LIBTORCH_CUDA_VERSION={libtorch.flavor}"
+    return f"LIBTORCH_HOME={shlex.quote(str(home))} LIBTORCH_CUDA_VERSION={libtorch.flavor}"
 
 
 def _cargo(libtorch: Libtorch, _home: Path | None) -> list[str]:

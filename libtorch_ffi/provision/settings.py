@@ -143,6 +143,11 @@ def _expanded(path: str) -> str:
             f"{path} begins with the home folder of a user who has none: HOME is not set, or there is no such user. "
             "Nothing was read or written. Set HOME, or LIBTORCH_HOME to the folder that should hold the libtorches."
         )
+    if "\n" in found or "\r" in found:
+        raise SettingError(
+            f"The path {found!r} has a line break in it, and what is written for compilers and build systems is read "
+            "line by line. Nothing was read or written. Name another folder."
+        )
     return os.path.abspath(found)  # noqa: PTH100 (Path.resolve would follow links)
 
 

@@ -107,6 +107,17 @@ def test_pkg_config_reads_it(ask: Callable[..., Answer], tmp_path: Path, monkeyp
     assert sorted(shlex.split(said.stdout.decode())) == sorted(expected)
 
 
+@pytest.mark.parametrize("system", ["cabal", "stack"])
+def test_a_shell_reads_what_hasktorch_is_told(
+    ask: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    home = tmp_path / "a $cache with spaces"
+    put(home)
+    monkeypatch.setenv("LIBTORCH_HOME", str(home))
+    comment = ask("env", "--for", system).out.splitlines()[1]
+    assert shlex.split(comment.partition(" export ")[2])[0] == f"LIBTORCH_HOME={home}"
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_written_twice_is_written_once_and_all_else_stays(
     ask: Callable[..., Answer], new_abi: Path, tmp_path: Path, system: str

@@ -48,6 +48,13 @@ def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         default_home({})
 
 
+@pytest.mark.parametrize("name", ["LIBTORCH", "LIBTORCH_HOME", "LIBTORCH_INCLUDE", "LIBTORCH_LIB", "LIBTORCH_SOURCE"])
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_a_line_break_in_a_path_is_refused(name: str, end: str) -> None:
+    with pytest.raises(SettingError, match=r"'/cache.*shared: False.*' has a line break"):
+        Settings.from_environment({name: f"/cache{end}shared: False"})
+
+
 def test_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert default_home({"LIBTORCH_HOME": "some/../where"}) == tmp_path / "where"
