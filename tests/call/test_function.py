@@ -2,67 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-import weakref
 from typing import Any
 
 import pytest
+from functions import Cube, Product, Scale, leaf
 from gradients import check_gradient, check_second_gradient
 
 import libtorch_ffi as lt
 from libtorch_ffi.autograd import Function, grad
 from libtorch_ffi.autograd.function import FunctionCtx, once_differentiable
-
-
-class BoomError(Exception):
-    """What a backward raises here."""
-
-
-class Cube(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Any) -> Any:
-        ctx.save_for_backward(x)
-        return x**3
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Any) -> Any:
-        (x,) = ctx.saved_tensors
-        return gradient * 3 * x**2
-
-
-class Scale(Function):
-    """An argument that is no tensor, kept as an attribute."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Any, factor: float, label: str | None = None) -> Any:
-        ctx.factor = factor
-        return x * factor
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Any) -> Any:
-        return gradient * ctx.factor, None, None
-
-
-class Product(Function):
-    """The form with setup_context."""
-
-    @staticmethod
-    def forward(x: Any, y: Any, scale: float = 1.0) -> Any:
-        return x * y * scale
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, y, ctx.scale = inputs
-        ctx.save_for_backward(x, y)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Any) -> Any:
-        x, y = ctx.saved_tensors
-        return gradient * y * ctx.scale, gradient * x * ctx.scale, None
-
-
-def leaf(*values: float) -> Any:
-    return lt.tensor(list(values) or [1.0, 2.0, 3.0], requires_grad=True, dtype=lt.float64)
 
 
 def test_forward_and_backward() -> None:
@@ -301,85 +249,6 @@ def test_nothing_is_recorded_where_nothing_is_asked_for() -> None:
     assert [ctx.saved_tensors for ctx in contexts] == [(), (), ()]
 
 
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (lambda g: (g, g), "incorrect number of gradients"),
-        (lambda g: 3, "expected Variable or None"),
-        (lambda g: g[:1], "invalid gradient"),
-    ],
-)
-def test_wrong_gradients_are_refused(answer: Any, message: str) -> None:
-    class Wrong(Function):
-        @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
-            return x * 2
-
-        @staticmethod
-        def backward(ctx: Any, gradient: Any) -> Any:
-            return answer(gradient)
-
-    with pytest.raises(RuntimeError, match=message):
-        Wrong.apply(leaf()).sum().backward()
-
-
-def test_more_nones_than_arguments_are_let_through() -> None:
-    class Generous(Scale):
-        @staticmethod
-        def backward(ctx: Any, gradient: Any) -> Any:
-            return gradient, None, None, None, None
-
-    x = leaf(1.0)
-    Generous.apply(x, 2.0).backward()
-    assert x.grad.item() == 1
-
-
-def test_a_gradient_of_what_is_no_tensor_is_refused() -> None:
-    class Wrong(Scale):
-        @staticmethod
-        def backward(ctx: Any, gradient: Any) -> Any:
-            return gradient, gradient
-
-    with pytest.raises(RuntimeError, match="different from None at position 2"):
-        Wrong.apply(leaf(), 2.0).sum().backward()
-
-
-def test_an_exception_comes_out_as_itself() -> None:
-    class Failing(Cube):
-        @staticmethod
-        def backward(ctx: Any, gradient: Any) -> Any:
-            raise BoomError("here")
-
-    with pytest.raises(BoomError, match="here"):
-        Failing.apply(leaf()).sum().backward()
-
-    class Early(Cube):
-        @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
-            raise BoomError("there")
-
-    with pytest.raises(BoomError, match="there"):
-        Early.apply(leaf())
-    assert lt.is_grad_enabled()
-
-
-def test_what_is_missing_is_named() -> None:
-    class Nothing(Function):
-        pass
-
-    class OnlyForward(Function):
-        @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
-            return x * 2
-
-    with pytest.raises(NotImplementedError, match="forward function"):
-        Nothing.apply(leaf())
-    with pytest.raises(NotImplementedError, match="backward or vjp"):
-        OnlyForward.apply(leaf()).sum().backward()
-    with pytest.raises(RuntimeError, match=r"OnlyForward\.apply"):
-        OnlyForward()
-
-
 def test_vjp_stands_for_backward() -> None:
     class Named(Function):
         @staticmethod
@@ -450,65 +319,3 @@ def test_tangents_by_jvp() -> None:
         value, tangent = forward_ad.unpack_dual(Square.apply(dual, 1))
         assert tangent is not None
         assert (value.item(), tangent.item()) == (9, 6)
-
-
-@pytest.mark.parametrize("kind", ["output", "node", "input", "context"])
-def test_cycles_through_the_context_are_collected(kind: str) -> None:
-    class Payload:
-        pass
-
-    class Cyclic(Cube):
-        @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
-            ctx.payload = Payload()
-            ctx.own = ctx if kind == "context" else None
-            alive.append(weakref.ref(ctx.payload))
-            return Cube.forward(ctx, x)
-
-    alive: list[Any] = []
-    for _ in range(200):
-        x = leaf()
-        y = Cyclic.apply(x)
-        y.grad_fn.kept = {"output": y, "node": y.grad_fn, "input": x, "context": None}[kind]
-        y.sum().backward()
-    del x, y
-    gc.collect()
-    assert len(alive) == 200
-    assert sum(reference() is not None for reference in alive) == 0
-
-
-def test_the_node_outlives_its_tensor() -> None:
-    x = leaf(2.0)
-    node = Cube.apply(x).grad_fn
-    gc.collect()
-    assert node.name() == "CubeBackward"
-    assert node.saved_tensors[0].item() == 2
-
-
-def test_a_long_chain_is_freed_without_recursion() -> None:
-    x = leaf(1.0)
-    y = x
-    for _ in range(20_000):
-        y = Scale.apply(y, 1.0)
-    y.backward()
-    del y
-    assert x.grad.item() == 1
-    y = x
-    for _ in range(20_000):
-        y = Cube.apply(y)
-    del y
-
-
-def test_contexts_do_not_pile_up() -> None:
-    import sys
-
-    x = leaf(1.0)
-    for _ in range(10):
-        Cube.apply(x).backward()
-    gc.collect()
-    before = len(gc.get_objects()), sys.getrefcount(None), sys.getrefcount(Cube)
-    for _ in range(2000):
-        Cube.apply(x).backward()
-    gc.collect()
-    after = len(gc.get_objects()), sys.getrefcount(None), sys.getrefcount(Cube)
-    assert all(abs(b - a) < 100 for a, b in zip(before, after, strict=True))
