@@ -1,6 +1,6 @@
 """Starting a compiler, a linker, any program.
 
-Owns the one place from which this package starts a process. Never judges the answer: callers know what it means.
+Owns the one place from which a build starts a process. Never judges the answer: callers know what it means.
 """
 
 from __future__ import annotations

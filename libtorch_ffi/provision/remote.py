@@ -307,7 +307,7 @@ def _blocks(answer: requests.Response) -> Iterator[bytes]:
             break
     if failure is not None:
         raise failure
-    if announced is not None and received < announced:
+    if announced is not None and received < announced:  # which urllib3 before 2 does not say
         raise _TransientError(f"it sent {announced - received} bytes fewer than it announced")
 
 
