@@ -200,7 +200,7 @@ def cuts(campaign: Campaign, times: int) -> None:
     for number in range(times):
         kind: FaultKind = get_args(FaultKind)[number % 4]
         with empty_home() as home, watched(campaign, home):
-            fault = Fault(kind, f"/files/{WHEEL}", random.choice(offsets))  # noqa: S311
+            fault = Fault(kind, f"/files/{WHEEL}", random.choice(offsets))  # noqa: S311 (no secret)
             campaign.server.site.faults = [fault]
             try:
                 ensure(campaign.settings(home))
@@ -249,7 +249,7 @@ def full_disks(campaign: Campaign, sizes: int) -> None:
 def _onto(campaign: Campaign, home: Path) -> str:
     usage = shutil.disk_usage
     # Half of the disks claim to have room, so that they are full in the middle and not before.
-    lying = random.random() < 0.5  # noqa: PLR2004, S311
+    lying = random.random() < 0.5  # noqa: PLR2004, S311 (likewise; half of them)
     if lying:
         shutil.disk_usage = lambda path: usage(path)._replace(free=1 << 40)
     try:

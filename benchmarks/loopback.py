@@ -41,7 +41,7 @@ def served(folder: Path) -> Iterator[Served]:
     command = [sys.executable, __file__, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdin is not None  # noqa: S101 (both are pipes)
-        assert child.stdout is not None  # noqa: S101
+        assert child.stdout is not None  # noqa: S101 (likewise)
         try:
             yield Served(child.stdout.readline().strip(), child.stdin, child.stdout)
         finally:

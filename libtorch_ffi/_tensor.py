@@ -94,7 +94,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray[Any, Any]:
     return array
 
 
-def __array__(self: Tensor, dtype: np.typing.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:  # noqa: N807
+def __array__(self: Tensor, dtype: np.typing.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
     """Return a NumPy array; what NumPy's functions call.
 
     Raises
@@ -110,7 +110,7 @@ def __array__(self: Tensor, dtype: np.typing.DTypeLike | None = None, copy: bool
     return array.copy() if copy else array
 
 
-def __dlpack__(  # noqa: N807
+def __dlpack__(
     self: Tensor,
     *,
     stream: int | None = None,
@@ -143,7 +143,7 @@ def __dlpack__(  # noqa: N807
     return _dlpack.export(self, stream, max_version, dl_device, copy)
 
 
-def __dlpack_device__(self: Tensor) -> tuple[DLDeviceType, int]:  # noqa: N807
+def __dlpack_device__(self: Tensor) -> tuple[DLDeviceType, int]:
     """Return the device as DLPack's type and index.
 
     Raises
@@ -157,7 +157,7 @@ def __dlpack_device__(self: Tensor) -> tuple[DLDeviceType, int]:  # noqa: N807
     return _dlpack.DLDeviceType(kind), index
 
 
-def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> ModuleType:  # noqa: N807
+def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> ModuleType:
     """Return the namespace of the array API standard, `libtorch_ffi.array_api`.
 
     Raises
@@ -195,7 +195,7 @@ def _cuda_array_interface(self: Tensor) -> dict[str, Any]:
     return _dlpack.cuda_array_interface(self)
 
 
-def __array_wrap__(  # noqa: N807
+def __array_wrap__(
     self: Tensor, array: np.ndarray[Any, Any], context: object = None, return_scalar: bool = False
 ) -> Tensor:
     """Return what a NumPy function answered for a tensor as a tensor."""
@@ -205,33 +205,33 @@ def __array_wrap__(  # noqa: N807
     return core.from_numpy(array)
 
 
-def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
+def __format__(self: Tensor, spec: str) -> str:
     """Format as a number where there are no dimensions; otherwise only as text."""
     if self.dim() == 0 and not self.is_meta:
         return format(self.item(), spec)
     return object.__format__(self, spec)
 
 
-def __reversed__(self: Tensor) -> Tensor:  # noqa: N807
+def __reversed__(self: Tensor) -> Tensor:
     """Return a copy with the first dimension reversed."""
     return _operator("flip")(self, (0,)) if self.dim() else self
 
 
-def __copy__(self: Tensor) -> Tensor:  # noqa: N807
+def __copy__(self: Tensor) -> Tensor:
     """Return another tensor over the same memory."""
     from libtorch_ffi import _pickling
 
     return _pickling.shallow(self)
 
 
-def __deepcopy__(self: Tensor, memo: dict[object, Any]) -> Tensor:  # noqa: N807
+def __deepcopy__(self: Tensor, memo: dict[object, Any]) -> Tensor:
     """Return a tensor over memory of its own."""
     from libtorch_ffi import _pickling
 
     return _pickling.deep(self, memo)
 
 
-def __reduce_ex__(self: Tensor, protocol: SupportsIndex) -> tuple[Any, ...]:  # noqa: N807
+def __reduce_ex__(self: Tensor, protocol: SupportsIndex) -> tuple[Any, ...]:
     """Take the tensor apart for a pickle; from protocol 5 on its elements are a buffer that may travel out of band."""
     from libtorch_ffi import _pickling
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from libtorch_ffi.provision import catalogue  # noqa: E402 - the checkout's own catalogue, not an installed one's
-from libtorch_ffi.provision.targets import PLATFORMS  # noqa: E402
+from libtorch_ffi.provision.targets import PLATFORMS  # noqa: E402 - likewise
 
 README = ROOT / "README.md"
 BEGIN = "<!-- flavors: made by `python tools/readme.py`, from libtorch_ffi/provision/catalogue.json -->"

@@ -54,7 +54,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
     level
         The innermost, which is the default.
     """
-    global _current  # noqa: PLW0603
+    global _current  # noqa: PLW0603 - likewise
     if level is None:
         level = _current
     if level != _current:

@@ -44,5 +44,5 @@ class LibtorchExtension(Extension):
     """
 
     # ANN401: what Extension takes differs between the releases of setuptools; it checks the names itself.
-    def __init__(self, name: str, sources: Sequence[str], **settings: Any) -> None:  # noqa: ANN401
+    def __init__(self, name: str, sources: Sequence[str], **settings: Any) -> None:  # noqa: ANN401 - setuptools' own
         super().__init__(name, list(sources), **{"language": "c++", **settings})

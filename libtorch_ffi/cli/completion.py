@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
 def _commands(parser: argparse.ArgumentParser) -> dict[str, tuple[str, list[Option]]]:
     """Return each command with its help and its options."""
     group = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001 (argparse lists them nowhere else)
-    helps = {action.dest: action.help or "" for action in group._choices_actions}  # noqa: SLF001
+    helps = {action.dest: action.help or "" for action in group._choices_actions}  # noqa: SLF001 (as above)
     return {name: (helps.get(name, ""), _options(command)) for name, command in group.choices.items()}
 
 

@@ -169,7 +169,7 @@ def _pip_files(environ: Mapping[str, str]) -> list[str]:
     named = environ.get("PIP_CONFIG_FILE", "")
     if named == os.devnull:
         return []
-    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111
+    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 (Path.home fails where there is none)
     user = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
     systems = [*reversed(environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")), "/etc"]
     files = [f"{folder}/pip/pip.conf" for folder in systems[:-1]] + ["/etc/pip.conf"]

@@ -168,7 +168,7 @@ def _version(environ: Mapping[str, str]) -> str | None:
 
 def _is_release(value: str) -> bool:
     parts = value.split(".")
-    return len(parts) == 3 and all(part.isascii() and part.isdigit() for part in parts)  # noqa: PLR2004
+    return len(parts) == 3 and all(part.isascii() and part.isdigit() for part in parts)  # noqa: PLR2004 (of a release)
 
 
 def _meant_version(value: str) -> str:
@@ -265,7 +265,7 @@ def _sha256(environ: Mapping[str, str]) -> str | None:
     value = environ.get("LIBTORCH_SHA256", "").strip().lower()
     if not value:
         return None
-    if len(value) == 64 and all(c in "0123456789abcdef" for c in value):  # noqa: PLR2004
+    if len(value) == 64 and all(c in "0123456789abcdef" for c in value):  # noqa: PLR2004 (as the error says)
         return value
     raise SettingError(
         f"LIBTORCH_SHA256 is {value!r}, of {len(value)} characters; a sha256 is written as 64 hexadecimal digits, as "
