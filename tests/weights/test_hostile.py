@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import hostile_files
 import pytest
+import safetensors
 
 import libtorch_ffi as lt
 from libtorch_ffi.errors import ArchiveError
+from libtorch_ffi.serialization import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +92,41 @@ def test_what_is_refused_is_named() -> None:
         Path("file.pt").write_bytes(PT[fault])
         with pytest.raises(ArchiveError, match=name):
             lt.load("file.pt")
+
+
+def test_every_opcode_that_is_not_known_is_refused_for_it() -> None:
+    """Between a value and the end, where one that was passed over would not show."""
+    for opcode in sorted({*range(256)} - {*machine._STEPS, machine._STOP}):
+        Path("file.pt").write_bytes(hostile_files.archive(b"\x80\x02N" + bytes([opcode]) + b"."))
+        with pytest.raises(ArchiveError, match=r"has opcode .*, which no file of torch's has \(at byte 4\)"):
+            lt.load("file.pt")
+
+
+@pytest.mark.parametrize("kind", ["torch\nTensor", "torch.nn.parameter\nParameter", "collections\nOrderedDict"])
+def test_a_tensor_of_a_class_of_its_own_is_of_a_class_of_tensors(kind: str) -> None:
+    function, arguments = hostile_files.tensor().removeprefix(b"\x80\x02").split(b"\n(", 1)
+    pickled = b"ctorch._tensor\n_rebuild_from_type_v2\n(" + function + b"\nc" + kind.encode() + b"\n("
+    Path("file.pt").write_bytes(hostile_files.archive(b"\x80\x02" + pickled + arguments[:-3] + b"t}tR."))
+    if kind.startswith("torch"):
+        assert lt.load("file.pt").tolist() == [0, 0, 0, 0]
+        return
+    with pytest.raises(ArchiveError, match="no class of tensors"):
+        lt.load("file.pt")
+
+
+@pytest.mark.parametrize("mmap", [False, True], ids=["read", "mapped"])
+def test_a_safetensors_file_that_grows_while_it_is_read(mmap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(filename: str, framework: str) -> object:
+        found = open_file(filename, framework=framework)
+        with Path(filename).open("ab") as file:
+            file.write(b"more")
+        return found
+
+    open_file = safetensors.safe_open
+    lt.safetensors.save_file({"a": lt.ones(3)}, "file.safetensors")
+    monkeypatch.setattr(safetensors, "safe_open", opened)
+    with pytest.raises(ArchiveError, match="has changed while it was read"):
+        lt.safetensors.load_file("file.safetensors", mmap=mmap)
 
 
 @pytest.mark.usefixtures("nothing_runs")
