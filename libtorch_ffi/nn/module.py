@@ -1,18 +1,21 @@
 """A network as an object: parameters, buffers and modules within, by their names.
 
 Owns `Module` and `Parameter`, and torch's names of what they hold, so that a state dict of torch's fits. What modules
-compute is `libtorch_ffi.nn.functional`'s. There are no hooks on modules; `Tensor.register_hook` has those on tensors.
+compute is `libtorch_ffi.nn.functional`'s. Hooks are those before and after ``forward``; `Tensor.register_hook` has
+those of the backward pass.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from libtorch_ffi._binding import core
+from libtorch_ffi._hooks import Removable
 from libtorch_ffi.autograd import no_grad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
 
@@ -57,17 +60,47 @@ class Module:
     """
 
     training: bool
+    _parameters: dict[str, Any]
+    _buffers: dict[str, Any]
+    _modules: dict[str, Any]
+    _before: dict[object, Callable[..., Any]]
+    _after: dict[object, Callable[..., Any]]
 
     def __init__(self) -> None:
-        self.__dict__.update(training=True, _parameters={}, _buffers={}, _modules={}, _transient=set())
+        held: dict[str, Any] = {name: {} for name in (*_HELD, "_before", "_after")}
+        self.__dict__.update(training=True, _transient=set(), **held)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the result. A subclass says how."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(): a module computes its result there")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what `forward` computes."""
-        return self.forward(*args, **kwargs)
+        """Return what `forward` computes, with the hooks before and after it."""
+        if not (self._before or self._after):
+            return self.forward(*args, **kwargs)
+        for hook in list(self._before.values()):
+            changed = hook(self, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+        result = self.forward(*args, **kwargs)
+        for hook in list(self._after.values()):
+            changed = hook(self, args, result)
+            result = result if changed is None else changed
+        return result
+
+    def register_forward_pre_hook(self, hook: Callable[[Any, tuple[Any, ...]], Any]) -> Removable:
+        """Call ``hook(module, args)`` before ``forward``; what it returns, unless None, takes the arguments' place."""
+        return _Hook(self._before, hook)
+
+    def register_forward_hook(self, hook: Callable[[Any, tuple[Any, ...], Any], Any]) -> Removable:
+        """Call ``hook(module, args, result)`` after ``forward``; what it returns, unless None, is the result."""
+        return _Hook(self._after, hook)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Hold a module; None stands for one that is left out."""
+        self._hold("_modules", name, module, Module)
+
+    register_module = add_module
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Hold a parameter; None stands for one that is left out."""
@@ -105,7 +138,8 @@ class Module:
         for held in _HELD:
             if name in self.__dict__.get(held, ()):
                 if value is not None and not (held == "_buffers" and isinstance(value, core.Tensor)):
-                    raise TypeError(f"{name!r} is among the {held[1:]}, and cannot be a {type(value).__name__}")
+                    wrap = ": nn.Parameter(tensor) is a parameter" if held == "_parameters" else ""
+                    raise TypeError(f"{name!r} is among the {held[1:]}, and cannot be a {type(value).__name__}{wrap}")
                 self.__dict__[held][name] = value
                 return
         object.__setattr__(self, name, value)
@@ -115,6 +149,9 @@ class Module:
             if name in self.__dict__.get(held, ()):
                 return self.__dict__[held][name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(name for held in _HELD for name in self.__dict__.get(held, ()))})
 
     def __delattr__(self, name: str) -> None:
         found = [held for held in _HELD if name in self.__dict__.get(held, ())]
@@ -168,6 +205,45 @@ class Module:
                     seen.add(id(tensor))
                     yield f"{path}.{name}" if path else name, tensor
 
+    def get_submodule(self, target: str) -> Module:
+        """Return the module of a dotted name; the module itself for the empty one.
+
+        Raises
+        ------
+        AttributeError
+            If there is none of that name.
+        """
+        found: Any = self
+        for name in target.split(".") if target else ():
+            found = found._modules.get(name)  # noqa: SLF001 - another module's
+            if found is None:
+                raise AttributeError(f"{type(self).__name__} has no module {target!r}: there is no {name!r}")
+        return found  # type: ignore[no-any-return] # a module, by what modules hold
+
+    def get_parameter(self, target: str) -> Parameter:
+        """Return the parameter of a dotted name; an AttributeError where there is none."""
+        found: Parameter = self._of("_parameters", target)
+        return found
+
+    def get_buffer(self, target: str) -> Tensor:
+        """Return the buffer of a dotted name; an AttributeError where there is none."""
+        found: Tensor = self._of("_buffers", target)
+        return found
+
+    def _of(self, where: str, target: str) -> Any:
+        path, _, name = target.rpartition(".")
+        found = self.get_submodule(path).__dict__[where].get(name)
+        if found is None:
+            raise AttributeError(f"{type(self).__name__} has no {target!r} among its {where[1:]}")
+        return found
+
+    def apply(self, fn: Callable[[Module], None]) -> Self:
+        """Call a function with each module within, and with the module itself last; return it."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
     def state_dict(self, *, prefix: str = "") -> dict[str, Tensor]:
         """Return parameters and persistent buffers by their dotted names, sharing memory with the module."""
         kept = {**self._parameters, **{name: b for name, b in self._buffers.items() if name not in self._transient}}
@@ -183,8 +259,11 @@ class Module:
         ------
         RuntimeError
             If a shape differs, or with `strict` the names do; then nothing was copied.
+        TypeError
+            If it is no mapping, or holds what is no tensor under a name of the module's.
         """
         own = self.state_dict()
+        _check_state(state_dict, own)
         found = KeyMismatch([n for n in own if n not in state_dict], [n for n in state_dict if n not in own])
         faults = [
             f"size mismatch for {name}: the state has {tuple(value.shape)}, the module {tuple(own[name].shape)}"
@@ -220,17 +299,27 @@ class Module:
         """Drop the gradients of all parameters, or fill them with zeros."""
         core.OptimizerCore.zero_grad(list(self.parameters()), set_to_none)
 
-    def to(self, device: Device | core.dtype | None = None, dtype: core.dtype | None = None) -> Self:
-        """Move parameters and buffers to a device, those of floats or complex numbers to a dtype; return the module."""
+    def to(
+        self,
+        device: Device | core.dtype | Tensor | None = None,
+        dtype: core.dtype | None = None,
+        non_blocking: bool = False,
+    ) -> Self:
+        """Move parameters and buffers to a device, those of floats or complex numbers to a dtype; return the module.
+
+        A tensor in the first place stands for its device and dtype. `non_blocking` is `Tensor.to`'s.
+        """
         if isinstance(device, core.dtype):
             device, dtype = None, device
+        if isinstance(device, core.Tensor):
+            dtype, device = device.dtype, device.device
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(f"Module.to() takes a dtype of floats or complex numbers, not {dtype}")
 
         def moved(tensor: Tensor) -> Tensor:
             numbers = tensor.is_floating_point() or tensor.is_complex()
             kind = dtype if dtype is not None and numbers else tensor.dtype
-            return tensor.to(tensor.device if device is None else device, kind)
+            return tensor.to(tensor.device if device is None else device, kind, non_blocking)
 
         for parameter in self.parameters():
             gradient, parameter.grad = parameter.grad, None
@@ -241,8 +330,61 @@ class Module:
             own.update({name: moved(buffer) for name, buffer in own.items() if buffer is not None})
         return self
 
+    def cpu(self) -> Self:
+        """Move parameters and buffers into the host's memory; return the module."""
+        return self.to("cpu")
+
+    def cuda(self, device: Device | None = None) -> Self:
+        """Move parameters and buffers to a CUDA device, by default the current one; return the module."""
+        return self.to("cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+
+    def float(self) -> Self:
+        """Make parameters and buffers of floats or complex numbers float32; return the module."""
+        return self.to(core.float32)
+
+    def double(self) -> Self:
+        """Make parameters and buffers of floats or complex numbers float64; return the module."""
+        return self.to(core.float64)
+
+    def half(self) -> Self:
+        """Make parameters and buffers of floats or complex numbers float16; return the module."""
+        return self.to(core.float16)
+
+    def bfloat16(self) -> Self:
+        """Make parameters and buffers of floats or complex numbers bfloat16; return the module."""
+        return self.to(core.bfloat16)
+
+    def extra_repr(self) -> str:
+        """Return what `repr` is to say beside the modules within; a subclass says what."""
+        return ""
+
     def __repr__(self) -> str:
-        held = ", ".join(f"{name} {tuple(p.shape)}" for name, p in self._parameters.items() if p is not None)
+        extra = self.extra_repr()
         inner = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in self._modules.items()]
-        lines = "\n  ".join(["", *([held] if held else []), *inner]) + "\n" if inner else held
-        return f"{type(self).__name__}({lines})"
+        if not inner and "\n" not in extra:
+            return f"{type(self).__name__}({extra})"
+        lines = [*extra.split("\n"), *inner] if extra else inner
+        return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
+
+
+class _Hook(Removable):
+    """A function among the hooks of a module, which `remove` takes out again."""
+
+    def __init__(self, hooks: dict[object, Callable[..., Any]], hook: Callable[..., Any]) -> None:
+        self._hooks, self._key = hooks, object()
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        """Take it out; the second time, do nothing."""
+        self._hooks.pop(self._key, None)
+
+
+def _check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    if not isinstance(state, Mapping):
+        raise TypeError(f"load_state_dict() takes what state_dict() returns, not {type(state).__name__}")
+    for name in own.keys() & state.keys():
+        if not isinstance(state[name], core.Tensor):
+            raise TypeError(
+                f"load_state_dict() takes tensors by their names, and {name!r} is {type(state[name]).__name__}: "
+                "tensor(data) or from_numpy(array) make one"
+            )

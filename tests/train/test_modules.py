@@ -164,6 +164,13 @@ def test_a_parameter_that_two_modules_share_is_one() -> None:
         (lambda: nn.Embedding(3, 2, padding_idx=3), ValueError, "not 3"),
         (lambda: nn.Conv2d(3, 4, 1, groups=2), ValueError, "groups has to divide"),
         (lambda: nn.BatchNorm2d(3)(lt.ones(3)), ValueError, "expected 4D input"),
+        (lambda: setattr(nn.Linear(1, 1), "weight", lt.ones(1)), TypeError, r"nn.Parameter\(tensor\) is a parameter"),
+        (lambda: nn.Linear(1, 1).load_state_dict([1]), TypeError, "not list"),  # type: ignore[arg-type]
+        (lambda: nn.Linear(1, 1).load_state_dict(nn.ReLU()), TypeError, "not ReLU"),  # type: ignore[arg-type]
+        (lambda: nn.Linear(1, 1).load_state_dict({"bias": np.ones(1)}), TypeError, "'bias' is ndarray"),  # type: ignore[dict-item]
+        (lambda: nn.Sequential(nn.ReLU()).get_parameter("1.weight"), AttributeError, r"no module '1': there is no '1'"),
+        (lambda: nn.Linear(1, 1).get_buffer("weight"), AttributeError, "no 'weight' among its buffers"),
+        (lambda: nn.Sequential([nn.ReLU()]), TypeError, r"unpack it, Sequential\(\*layers\)"),  # type: ignore[arg-type]
         (lambda: nn.Sequential(3), TypeError, "Sequential holds modules, not int"),  # type: ignore[arg-type]
         (lambda: nn.Sequential()[0], IndexError, "out of range"),
     ],
@@ -223,6 +230,90 @@ def test_copies_are_of_their_own(duplicate: Callable[[Any], Any]) -> None:
 def test_it_shows_its_layers() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU()))
     assert repr(net) == (
-        "Sequential(\n  (0): Linear(weight (3, 2), bias (3,))\n  (1): Sequential(\n    (0): ReLU()\n  )\n)"
+        "Sequential(\n  (0): Linear(in_features=2, out_features=3, bias=True)\n"
+        "  (1): Sequential(\n    (0): ReLU()\n  )\n)"
     )
+
+    class Named(nn.Module):
+        def extra_repr(self) -> str:
+            return "k=3"
+
+    named = Named()
+    assert repr(named) == "Named(k=3)"
+    named.inner = nn.Tanh()
+    assert repr(named) == "Named(\n  k=3\n  (inner): Tanh()\n)"
     assert repr(nn.Parameter(lt.ones(1))) == "Parameter containing:\ntensor([1.], requires_grad=True)"
+
+
+def test_hooks_before_and_after() -> None:
+    net = nn.Linear(2, 2, bias=False)
+    x = lt.ones(1, 2)
+    plain = net(x)
+    before = net.register_forward_pre_hook(lambda _, args: args[0] * 2)
+    after = net.register_forward_hook(lambda module, args, result: (module is net, args[0].tolist(), result))
+    own, seen, result = net(x)
+    assert own
+    assert seen == [[2, 2]]
+    assert lt.equal(result, plain * 2)
+    before.remove()
+    with after:
+        assert lt.equal(net(x)[2], plain)
+    before.remove()
+    assert lt.equal(net(x), plain)
+    silent = net.register_forward_hook(lambda *_: None)
+    assert lt.equal(net(x), plain)
+    assert silent is not after
+
+
+def test_parts_by_their_names() -> None:
+    net: Any = nn.Sequential(nn.Linear(1, 2), nn.Sequential(nn.BatchNorm1d(2)))
+    assert net.get_submodule("") is net
+    assert net.get_submodule("1.0") is net[1][0]
+    assert net.get_parameter("1.0.weight") is net[1][0].weight
+    assert net.get_buffer("1.0.running_mean") is net[1][0].running_mean
+    assert {"weight", "bias", "forward"} <= set(dir(net[0]))
+    seen: list[nn.Module] = []
+    assert net.apply(seen.append) is net
+    assert seen == [net[0], net[1][0], net[1], net]
+
+
+def test_rows_change() -> None:
+    row = nn.ModuleList([nn.ReLU()]).extend([nn.Tanh(), nn.GELU()])
+    row.insert(1, nn.Sigmoid())
+    row[0] = nn.SiLU()
+    del row[2]
+    assert [type(module).__name__ for module in row] == ["SiLU", "Sigmoid", "GELU"]
+    assert list(row.state_dict()) == []
+    assert [name for name, _ in row.named_children()] == ["0", "1", "2"]
+    part = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.GELU())[1:]
+    assert isinstance(part, nn.Sequential)
+    assert lt.equal(part(lt.ones(2)), nn.GELU()(lt.ones(2).tanh()))
+    named = nn.Sequential({"first": nn.Linear(1, 1), "second": nn.ReLU()})
+    assert list(named.state_dict()) == ["first.weight", "first.bias"]
+    assert named.second is named[1]
+
+
+def test_modules_and_parameters_by_name_and_in_a_list() -> None:
+    held = nn.ModuleDict({"a": nn.Linear(1, 1), "b": nn.ReLU()})
+    held["c"] = nn.Tanh()
+    assert list(held) == list(held.keys()) == ["a", "b", "c"]
+    assert [name for name, _ in held.items()] == ["a", "b", "c"]
+    assert held.pop("b") not in held.values()
+    del held["c"]
+    assert "c" not in held
+    assert len(held) == 1
+    assert list(held.state_dict()) == ["a.weight", "a.bias"]
+    weights = nn.ParameterList([nn.Parameter(lt.ones(2)), lt.zeros(3)])
+    assert [tuple(p.shape) for p in weights.parameters()] == [(2,), (3,)]
+    assert weights[1].requires_grad
+    assert repr(weights) == "ParameterList(\n  (0): Parameter of size (2,)\n  (1): Parameter of size (3,)\n)"
+
+
+def test_it_moves_by_short_names_and_after_a_tensor() -> None:
+    net = nn.Linear(1, 1)
+    for move, dtype in ((net.double, lt.float64), (net.half, lt.float16), (net.bfloat16, lt.bfloat16)):
+        assert move() is net
+        assert net.weight.dtype == dtype
+    assert net.float().cpu().weight.dtype == lt.float32
+    assert net.to(lt.ones(1, dtype=lt.float64)).weight.dtype == lt.float64
+    assert net.to("cpu", non_blocking=True) is net
