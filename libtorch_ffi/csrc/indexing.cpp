@@ -183,7 +183,11 @@ int set_item(PyObject* object, PyObject* key, PyObject* value) {
         } else if (read_scalar(value, scalar)) {
             const KernelScope scope(facts, Work::bounded);
             at::Tensor target = self;
-            target.index_put_(indices, scalar);
+            if (indices.empty()) {  // x[()] is all of x, which index_put_ takes for a mistake
+                target.fill_(scalar);
+            } else {
+                target.index_put_(indices, scalar);
+            }
         } else {
             const at::Tensor source = tensor_from_data(value).to(self.options());
             const KernelScope scope(facts, Work::bounded);
