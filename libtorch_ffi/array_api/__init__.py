@@ -10,7 +10,10 @@ Where torch and the standard cannot both be had, tensors stay torch's:
 - ``Tensor.size`` is torch's method, ``x.size()`` and ``x.size(0)``, and not the standard's property. Portable code has
   ``math.prod(x.shape)``; the helper ``size`` of array-api-compat does that.
 - The operators of tensors (``x + y``) promote as torch's do: a tensor without dimensions gives way to one that has
-  some. The functions here (``add``) promote as the standard has it.
+  some. The functions here (``add``) promote as the standard has it. ``//`` and ``%`` are torch's too where an infinity
+  or a zero is involved; `floor_divide` and `remainder` are the standard's.
+- A slice steps forward: ``x[::-1]`` is an error, since libtorch's tensors have no negative strides. `flip` turns a
+  dimension round.
 - Views share memory, and what is written in place to a view is written to its base.
 - ``uint16``, ``uint32`` and ``uint64`` are there, but libtorch computes little with them: `__array_namespace_info__`
   does not list them.
@@ -40,7 +43,6 @@ from libtorch_ffi.array_api._creation import (
 from libtorch_ffi.array_api._dtypes import astype, can_cast, finfo, iinfo, isdtype, result_type
 from libtorch_ffi.array_api._elementwise import (
     abs,  # noqa: A004 - the standard's name
-    acos,
     acosh,
     add,
     asin,
@@ -63,9 +65,7 @@ from libtorch_ffi.array_api._elementwise import (
     divide,
     equal,
     exp,
-    expm1,
     floor,
-    floor_divide,
     greater,
     greater_equal,
     hypot,
@@ -76,7 +76,6 @@ from libtorch_ffi.array_api._elementwise import (
     less,
     less_equal,
     log,
-    log1p,
     log2,
     log10,
     logaddexp,
@@ -94,7 +93,6 @@ from libtorch_ffi.array_api._elementwise import (
     pow,  # noqa: A004 - likewise
     real,
     reciprocal,
-    remainder,
     round,  # noqa: A004 - likewise
     sign,
     signbit,
@@ -154,6 +152,7 @@ from libtorch_ffi.array_api._searching import (
     unique_values,
     where,
 )
+from libtorch_ffi.array_api._special_cases import acos, expm1, floor_divide, log1p, remainder
 from libtorch_ffi.array_api.linalg import matmul, matrix_transpose, tensordot, vecdot
 
 __array_api_version__ = "2024.12"

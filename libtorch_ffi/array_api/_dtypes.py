@@ -108,9 +108,23 @@ def result_type(*arrays_and_dtypes: Tensor | core.dtype | Number) -> core.dtype:
 
 
 def _promoted(first: core.dtype, second: core.dtype) -> core.dtype:
+    if first != second and is_integer(first) and is_integer(second):
+        return _promoted_integers(first, second)
     result: Any = core.function_packet("aten::promote_types")
     promoted: core.dtype = first if first == second else result(first, second)
     return promoted
+
+
+def _promoted_integers(first: core.dtype, second: core.dtype) -> core.dtype:
+    """Return the smallest dtype that holds all numbers of two; libtorch has no answer for uint16, uint32 and uint64."""
+    unsigned = KINDS["unsigned integer"]
+    if (first in unsigned) == (second in unsigned):
+        return max(first, second, key=lambda dtype: dtype.itemsize)
+    size = max(dtype.itemsize * (2 if dtype in unsigned else 1) for dtype in (first, second))
+    for dtype in KINDS["signed integer"]:
+        if dtype.itemsize == size:
+            return dtype
+    raise TypeError(f"no integer dtype holds all numbers of {first} and {second}: cast one of the two with astype()")
 
 
 def _widened(dtype: core.dtype, number: Number) -> core.dtype:
@@ -136,7 +150,7 @@ def can_cast(from_: Tensor | core.dtype, to: core.dtype, /) -> bool:
         return False
     try:
         return _promoted(start, to) == to
-    except RuntimeError:  # libtorch promotes no uint64 to a signed dtype
+    except TypeError:  # uint64 and a signed dtype
         return False
 
 

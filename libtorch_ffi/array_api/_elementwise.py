@@ -105,7 +105,6 @@ def both_tensors(x1: Operand, x2: Operand) -> tuple[Tensor, Tensor]:
 
 
 abs = _unary("abs")  # noqa: A001 - the standard's name
-acos = _unary("acos")
 acosh = _unary("acosh")
 asin = _unary("asin")
 asinh = _unary("asinh")
@@ -116,13 +115,11 @@ ceil = _unary_of_reals("ceil")
 cos = _unary("cos")
 cosh = _unary("cosh")
 exp = _unary("exp")
-expm1 = _unary("expm1")
 floor = _unary_of_reals("floor")
 isfinite = _unary("isfinite")
 isinf = _unary("isinf")
 isnan = _unary("isnan")
 log = _unary("log")
-log1p = _unary("log1p")
 log2 = _unary("log2")
 log10 = _unary("log10")
 logical_not = _unary("logical_not")
@@ -148,7 +145,6 @@ bitwise_xor = _binary("bitwise_xor")
 copysign = _binary_of_tensors("copysign")
 divide = _binary("divide")
 equal = _binary("equal", "eq")
-floor_divide = _binary("floor_divide")
 greater = _binary("greater")
 greater_equal = _binary("greater_equal")
 hypot = _binary_of_tensors("hypot")
@@ -164,7 +160,6 @@ multiply = _binary("multiply")
 nextafter = _binary_of_tensors("nextafter")
 not_equal = _binary("not_equal")
 pow = _binary("pow")  # noqa: A001 - likewise
-remainder = _binary("remainder")
 subtract = _binary("subtract")
 
 

@@ -1,6 +1,7 @@
 """Sorting, searching and sets, by the standard's signatures.
 
-Owns the names of the results and their order, which the standard says and aten does not. Computes nothing itself.
+Owns the names of the results and their order, which the standard says and aten does not, and which complex numbers are
+the same, for which aten has no kernel. Computes nothing itself.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from libtorch_ffi._C import Tensor
     from libtorch_ffi.array_api._elementwise import Operand
 
-_arange, _searchsorted, _where = map(one, ("arange", "searchsorted", "where"))
+_arange, _imag, _real = map(one, ("arange", "imag", "real"))
+_searchsorted, _where = map(one, ("searchsorted", "where"))
 _nonzero, _sort, _unique = map(many, ("nonzero_numpy", "sort", "_unique2"))
 
 
@@ -94,24 +96,42 @@ def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
 
 def unique_all(x: Tensor, /) -> UniqueAll:
     """Return the distinct elements in order, and all that is known of them."""
-    values, inverse, counts = _unique(x, True, True, True)
-    places = _arange(inverse.numel(), device=x.device)
-    first = places.new_zeros(values.shape).scatter_reduce(0, inverse.flatten(), places, "amin", include_self=False)
-    return UniqueAll(values, first, inverse, counts)
+    values, inverse, counts = _distinct(x)
+    return UniqueAll(values, _first(inverse, counts), inverse, counts)
 
 
 def unique_counts(x: Tensor, /) -> UniqueCounts:
     """Return the distinct elements in order, and how many of each there are."""
-    values, _, counts = _unique(x, True, False, True)
+    values, _, counts = _distinct(x, inverse=False)
     return UniqueCounts(values, counts)
 
 
 def unique_inverse(x: Tensor, /) -> UniqueInverse:
     """Return the distinct elements in order, and which one each element is."""
-    values, inverse, _ = _unique(x, True, True, False)
+    values, inverse, _ = _distinct(x, counts=False)
     return UniqueInverse(values, inverse)
 
 
 def unique_values(x: Tensor, /) -> Tensor:
     """Return the distinct elements in order."""
-    return _unique(x, True, False, False)[0]
+    return _distinct(x, inverse=False, counts=False)[0]
+
+
+def _distinct(x: Tensor, *, inverse: bool = True, counts: bool = True) -> tuple[Tensor, ...]:
+    """Return the distinct elements in order, which one each element is, and how many of each there are.
+
+    Complex numbers are in the order of their real parts, and then of their imaginary ones.
+    """
+    if not x.dtype.is_complex:
+        return tuple(_unique(x, True, inverse, counts))
+    real, imaginary = (_unique(part(x), True, True, False)[1] for part in (_real, _imag))
+    _, places, numbers = _unique(real * x.numel() + imaginary, True, True, True)
+    return x.reshape((-1,))[_first(places, numbers)], places, numbers
+
+
+def _first(inverse: Tensor, counts: Tensor) -> Tensor:
+    """Return where each distinct element is first."""
+    places = _arange(inverse.numel(), device=inverse.device)
+    none = places.new_zeros(counts.shape)
+    first: Tensor = none.scatter_reduce(0, inverse.flatten(), places, "amin", include_self=False)
+    return first

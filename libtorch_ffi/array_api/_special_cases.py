@@ -1,0 +1,75 @@
+"""Functions that libtorch computes otherwise than the standard where a zero, an infinity or no number is involved.
+
+Owns those cases alone; all other results are the operators'. Gradients are the operators' throughout: the sign of a
+zero is set by adding and subtracting zero, since copysign has no gradient there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from libtorch_ffi._aten import one
+from libtorch_ffi.array_api._elementwise import both_tensors, promoted
+
+if TYPE_CHECKING:
+    from libtorch_ffi._C import Tensor
+    from libtorch_ffi.array_api._elementwise import Operand
+
+_acos, _complex, _expm1, _floor, _log = map(one, ("acos", "complex", "expm1", "floor", "log"))
+_floor_divide, _log1p, _remainder = map(one, ("floor_divide", "log1p", "remainder"))
+_imag, _isfinite, _isinf, _real, _signbit = map(one, ("imag", "isfinite", "isinf", "real", "signbit"))
+_where, _zeros_like = one("where"), one("zeros_like")
+
+
+def _with_zeros_of_sign(values: Tensor, negative: Tensor) -> Tensor:
+    """Return the same numbers, of which zeros are -0 or +0."""
+    return _where(negative, -(0.0 - values), values + 0.0)
+
+
+def floor_divide(x1: Operand, x2: Operand, /) -> Tensor:
+    """Return the quotient of each pair of elements, rounded down.
+
+    Of an infinity and a number that is the rounded quotient, where Python's ``//`` has no number or -1.
+    """
+    result = _floor_divide(*promoted(x1, x2))
+    if not result.dtype.is_floating_point:
+        return result
+    first, second = both_tensors(x1, x2)
+    return _where(_isinf(first) | _isinf(second), _floor(first / second), result)
+
+
+def remainder(x1: Operand, x2: Operand, /) -> Tensor:
+    """Return what is left of each element divided by the other, with the divisor's sign, which a zero has too."""
+    result = _remainder(*promoted(x1, x2))
+    if not result.dtype.is_floating_point:
+        return result
+    return _with_zeros_of_sign(result, _signbit(both_tensors(x1, x2)[1]))
+
+
+def acos(x: Tensor, /) -> Tensor:
+    """Return acos of each element; the imaginary part of a complex one has the sign that its own has not."""
+    result = _acos(x)
+    if not x.dtype.is_complex:
+        return result
+    return _complex(_real(result), _with_zeros_of_sign(_imag(result), ~_signbit(_imag(x))))
+
+
+def expm1(x: Tensor, /) -> Tensor:
+    """Return expm1 of each element."""
+    result = _expm1(x)
+    if not x.dtype.is_complex:
+        return result
+    a, b = _real(x), _imag(x)
+    undirected = _isinf(a) & ~_isfinite(b)
+    imaginary = _where(~_isfinite(a) & (b == 0), b, _imag(result))
+    vanishing = _where(undirected & (a < 0), _zeros_like(b), imaginary)
+    return _complex(_where(undirected, _expm1(a), _real(result)) + 0.0, vanishing)
+
+
+def log1p(x: Tensor, /) -> Tensor:
+    """Return log1p of each element; of a complex one with an infinite part that is its log."""
+    result = _log1p(x)
+    if not x.dtype.is_complex:
+        return result
+    infinite = _isinf(x)
+    return _where(infinite, _log(_where(infinite, x, 1.0)), result)
