@@ -45,9 +45,7 @@ from libtorch_ffi.array_api._elementwise import (
     abs,  # noqa: A004 - the standard's name
     acosh,
     add,
-    asin,
     asinh,
-    atan,
     atan2,
     atanh,
     bitwise_and,
@@ -152,7 +150,7 @@ from libtorch_ffi.array_api._searching import (
     unique_values,
     where,
 )
-from libtorch_ffi.array_api._special_cases import acos, expm1, floor_divide, log1p, remainder
+from libtorch_ffi.array_api._special_cases import acos, asin, atan, expm1, floor_divide, log1p, remainder
 from libtorch_ffi.array_api.linalg import matmul, matrix_transpose, tensordot, vecdot
 
 __array_api_version__ = "2024.12"

@@ -106,9 +106,7 @@ def both_tensors(x1: Operand, x2: Operand) -> tuple[Tensor, Tensor]:
 
 abs = _unary("abs")  # noqa: A001 - the standard's name
 acosh = _unary("acosh")
-asin = _unary("asin")
 asinh = _unary("asinh")
-atan = _unary("atan")
 atanh = _unary("atanh")
 bitwise_invert = _unary("bitwise_invert", "bitwise_not")
 ceil = _unary_of_reals("ceil")

@@ -1,7 +1,8 @@
 """Functions that libtorch computes otherwise than the standard where a zero, an infinity or no number is involved.
 
-Owns those cases alone; all other results are the operators'. Gradients are the operators' throughout: the sign of a
-zero is set by adding and subtracting zero, since copysign has no gradient there.
+Owns those cases alone; all other results are the operators'. Complex acos, asin and atan are those of the hyperbolic
+operators, since the others overflow at 1e10 in older releases (2.5, for one). Gradients are the operators' throughout:
+the sign of a zero is set by adding and subtracting zero, since copysign has no gradient there.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from libtorch_ffi._aten import one
 from libtorch_ffi.array_api._elementwise import both_tensors, promoted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from libtorch_ffi._C import Tensor
     from libtorch_ffi.array_api._elementwise import Operand
 
-_acos, _complex, _expm1, _floor, _log = map(one, ("acos", "complex", "expm1", "floor", "log"))
+_acos, _acosh, _asin, _asinh, _atan, _atanh = map(one, ("acos", "acosh", "asin", "asinh", "atan", "atanh"))
+_complex, _expm1, _floor, _log = map(one, ("complex", "expm1", "floor", "log"))
 _floor_divide, _log1p, _remainder = map(one, ("floor_divide", "log1p", "remainder"))
 _imag, _isfinite, _isinf, _real, _signbit = map(one, ("imag", "isfinite", "isinf", "real", "signbit"))
 _where, _zeros_like = one("where"), one("zeros_like")
@@ -48,10 +52,27 @@ def remainder(x1: Operand, x2: Operand, /) -> Tensor:
 
 def acos(x: Tensor, /) -> Tensor:
     """Return acos of each element; the imaginary part of a complex one has the sign that its own has not."""
-    result = _acos(x)
     if not x.dtype.is_complex:
-        return result
-    return _complex(_real(result), _with_zeros_of_sign(_imag(result), ~_signbit(_imag(x))))
+        return _acos(x)
+    turned, below = _acosh(x), _signbit(_imag(x))
+    real, imaginary = _real(turned), _imag(turned)
+    return _complex(_where(below, -imaginary, imaginary), _where(below, real, -real))
+
+
+def asin(x: Tensor, /) -> Tensor:
+    """Return asin of each element; of a complex one by asinh, which is how the standard defines its special cases."""
+    return _turned(_asinh, x) if x.dtype.is_complex else _asin(x)
+
+
+def atan(x: Tensor, /) -> Tensor:
+    """Return atan of each element; of a complex one by atanh, likewise."""
+    return _turned(_atanh, x) if x.dtype.is_complex else _atan(x)
+
+
+def _turned(hyperbolic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return -1j * f(1j * x), where the products are no products, so that every zero keeps its sign."""
+    result = hyperbolic(_complex(-_imag(x), _real(x)))
+    return _complex(_imag(result), -_real(result))
 
 
 def expm1(x: Tensor, /) -> Tensor:

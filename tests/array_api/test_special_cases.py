@@ -37,7 +37,18 @@ COMPLEX: list[tuple[str, complex, complex]] = [
     ("acos", complex(0.0, 0.0), complex(math.pi / 2, -0.0)),
     ("acos", complex(0.5, -0.0), complex(math.pi / 3, 0.0)),
     ("acos", complex(2.0, 0.0), complex(0.0, -math.acosh(2))),
+    ("acos", complex(2.0, -0.0), complex(0.0, math.acosh(2))),
+    ("acos", complex(-INF, 1.0), complex(math.pi, -INF)),
     ("acos", complex(1.0, NAN), complex(NAN, NAN)),
+    ("acos", complex(1e10, 1e10), complex(math.pi / 4, -24.065439)),
+    ("asin", complex(-0.0, 0.0), complex(-0.0, 0.0)),
+    ("asin", complex(0.0, -0.0), complex(0.0, -0.0)),
+    ("asin", complex(1e10, -1e10), complex(math.pi / 4, -24.065439)),
+    ("asin", complex(2.0, 0.0), complex(math.pi / 2, math.acosh(2))),
+    ("asin", complex(INF, 0.0), complex(math.pi / 2, INF)),
+    ("atan", complex(0.0, -0.0), complex(0.0, -0.0)),
+    ("atan", complex(-1e30, 1e30), complex(-math.pi / 2, 5e-31)),
+    ("atan", complex(1.0, 1.0), complex(1.0172220, 0.40235948)),
     ("expm1", complex(-0.0, 0.0), complex(0.0, 0.0)),
     ("expm1", complex(0.0, -0.0), complex(0.0, -0.0)),
     ("expm1", complex(INF, 0.0), complex(INF, 0.0)),
@@ -96,7 +107,13 @@ def test_whole_numbers_are_divided_as_before() -> None:
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("acos", [0.5 + 0j, 0.5 - 0.25j]), ("expm1", [0j, 0.5 + 0j, 1j]), ("log1p", [0j, 1 + 0j, 1j])],
+    [
+        ("acos", [0.5 + 0j, 0.5 - 0.25j, -2 + 1j]),
+        ("asin", [0.5 + 0j, 0.5 - 0.25j, -2 + 1j]),
+        ("atan", [0.5 + 0j, 0.5 - 0.25j, -2 + 1j]),
+        ("expm1", [0j, 0.5 + 0j, 1j]),
+        ("log1p", [0j, 1 + 0j, 1j]),
+    ],
 )
 def test_gradients_of_complex_numbers_are_the_operators(name: str, values: list[complex]) -> None:
     gradients = []
