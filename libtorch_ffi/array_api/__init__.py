@@ -62,7 +62,6 @@ from libtorch_ffi.array_api._elementwise import (
     cosh,
     divide,
     equal,
-    exp,
     floor,
     greater,
     greater_equal,
@@ -150,7 +149,7 @@ from libtorch_ffi.array_api._searching import (
     unique_values,
     where,
 )
-from libtorch_ffi.array_api._special_cases import acos, asin, atan, expm1, floor_divide, log1p, remainder
+from libtorch_ffi.array_api._special_cases import acos, asin, atan, exp, expm1, floor_divide, log1p, remainder
 from libtorch_ffi.array_api.linalg import matmul, matrix_transpose, tensordot, vecdot
 
 __array_api_version__ = "2024.12"

@@ -7,9 +7,12 @@ the sign of a zero is set by adding and subtracting zero, since copysign has no 
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import TYPE_CHECKING
 
 from libtorch_ffi._aten import one
+from libtorch_ffi._binding import core
 from libtorch_ffi.array_api._elementwise import both_tensors, promoted
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from libtorch_ffi.array_api._elementwise import Operand
 
 _acos, _acosh, _asin, _asinh, _atan, _atanh = map(one, ("acos", "acosh", "asin", "asinh", "atan", "atanh"))
-_complex, _expm1, _floor, _log = map(one, ("complex", "expm1", "floor", "log"))
+_complex, _exp, _expm1, _floor, _log = map(one, ("complex", "exp", "expm1", "floor", "log"))
 _floor_divide, _log1p, _remainder = map(one, ("floor_divide", "log1p", "remainder"))
 _imag, _isfinite, _isinf, _real, _signbit = map(one, ("imag", "isfinite", "isinf", "real", "signbit"))
 _where, _zeros_like = one("where"), one("zeros_like")
@@ -75,16 +78,39 @@ def _turned(hyperbolic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return _complex(_imag(result), -_real(result))
 
 
+def exp(x: Tensor, /) -> Tensor:
+    """Return exp of each element."""
+    result = _exp(x)
+    return _at_infinity(x, result, _exp(_real(x))) if x.dtype.is_complex and _exp_needs_that() else result
+
+
+@functools.cache
+def _exp_needs_that() -> bool:
+    """Tell whether the operator leaves the real line where its argument lies on it, as older releases' does."""
+    needed: bool = _imag(_exp(core.tensor(complex(math.inf, 0.0), device="cpu"))).isnan().item()
+    return needed
+
+
 def expm1(x: Tensor, /) -> Tensor:
     """Return expm1 of each element."""
     result = _expm1(x)
     if not x.dtype.is_complex:
         return result
+    mended = _at_infinity(x, result, _expm1(_real(x)))
+    return _complex(_real(mended) + 0.0, _imag(mended))
+
+
+def _at_infinity(x: Tensor, result: Tensor, magnitude: Tensor) -> Tensor:
+    """Return an exponential of complex numbers with what it is where a real part is infinite or no number.
+
+    On the real line it stays there. Without a direction, which an imaginary part gives that is finite, it has the
+    magnitude alone: infinite, or the limit that is real.
+    """
     a, b = _real(x), _imag(x)
     undirected = _isinf(a) & ~_isfinite(b)
     imaginary = _where(~_isfinite(a) & (b == 0), b, _imag(result))
     vanishing = _where(undirected & (a < 0), _zeros_like(b), imaginary)
-    return _complex(_where(undirected, _expm1(a), _real(result)) + 0.0, vanishing)
+    return _complex(_where(undirected, magnitude, _real(result)), vanishing)
 
 
 def log1p(x: Tensor, /) -> Tensor:
