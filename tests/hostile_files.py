@@ -95,9 +95,33 @@ def _programs() -> dict[str, bytes]:
     return {**pickles, **{name: b"\x80\x02" + text for name, text in by_hand.items()}}
 
 
+_LONG = b"\x8a\x08" + struct.pack("<q", 1 << 61)
+
+
+def _numbers() -> dict[str, bytes]:
+    """Return pickles of tensors with numbers that no tensor has."""
+    return {
+        "an offset beyond": tensor(offset=b"K\1"),
+        "an offset below": tensor(offset=b"J\xff\xff\xff\xff"),
+        "an offset of 2**61": tensor(offset=_LONG),
+        "an offset that is no int": tensor(offset=b"N"),
+        "a length beyond": tensor(size=b"K\5\x85"),
+        "a length below": tensor(size=b"J\xff\xff\xff\xff\x85"),
+        "a length of 2**61": tensor(size=_LONG + b"\x85"),
+        "lengths that overflow": tensor(size=_LONG + _LONG + b"\x86", stride=_LONG + _LONG + b"\x86"),
+        "a length that is a float": tensor(size=b"G" + bytes(8) + b"\x85"),
+        "lengths that are no tuple": tensor(size=b"K\4"),
+        "a stride beyond": tensor(stride=b"K\2\x85"),
+        "a stride below": tensor(stride=b"J\xff\xff\xff\xff\x85"),
+        "more strides than lengths": tensor(stride=b"K\1K\1\x86"),
+        "100 dimensions": tensor(size=b"(" + b"K\1" * 100 + b"t", stride=b"(" + b"K\1" * 100 + b"t"),
+        "metadata of no kind": tensor(tail=b"}X\x03\0\0\0fooK\1s"),
+        "a conjugate of reals": tensor(tail=b"K\1"),
+    }
+
+
 def _pickles() -> dict[str, bytes]:
     """Return pickles that contradict themselves, or their storage."""
-    long = b"\x8a\x08" + struct.pack("<q", 1 << 61)
     deep = b"(" * 5000 + b"t" * 5000
     return {
         "nothing": b"",
@@ -129,24 +153,8 @@ def _pickles() -> dict[str, bytes]:
         "a storage above": tensor().replace(b"X\x01\0\0\0" + b"0", b"X\x05\0\0\0" + b"../.."),
         "a storage too short": tensor().replace(b"K\x04tQ", b"K\x05tQ"),
         "a storage of -1 elements": tensor().replace(b"K\x04tQ", b"J\xff\xff\xff\xfftQ"),
-        "a storage of 2**61 elements": tensor().replace(b"K\x04tQ", long + b"tQ"),
+        "a storage of 2**61 elements": tensor().replace(b"K\x04tQ", _LONG + b"tQ"),
         "a location of no device": tensor().replace(b"X\x03\0\0\0cpu", b"X\x03\0\0\0moo"),
-        "an offset beyond": tensor(offset=b"K\1"),
-        "an offset below": tensor(offset=b"J\xff\xff\xff\xff"),
-        "an offset of 2**61": tensor(offset=long),
-        "an offset that is no int": tensor(offset=b"N"),
-        "a length beyond": tensor(size=b"K\5\x85"),
-        "a length below": tensor(size=b"J\xff\xff\xff\xff\x85"),
-        "a length of 2**61": tensor(size=long + b"\x85"),
-        "lengths that overflow": tensor(size=long + long + b"\x86", stride=long + long + b"\x86"),
-        "a length that is a float": tensor(size=b"G" + bytes(8) + b"\x85"),
-        "lengths that are no tuple": tensor(size=b"K\4"),
-        "a stride beyond": tensor(stride=b"K\2\x85"),
-        "a stride below": tensor(stride=b"J\xff\xff\xff\xff\x85"),
-        "more strides than lengths": tensor(stride=b"K\1K\1\x86"),
-        "100 dimensions": tensor(size=b"(" + b"K\1" * 100 + b"t", stride=b"(" + b"K\1" * 100 + b"t"),
-        "metadata of no kind": tensor(tail=b"}X\x03\0\0\0fooK\1s"),
-        "a conjugate of reals": tensor(tail=b"K\1"),
         "too few arguments": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE + b"tR.",
         "a tensor of a number": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(K\1K\0K\4\x85K\1\x85\x89NtR.",
         "a parameter of a number": b"\x80\x02ctorch._utils\n_rebuild_parameter\nK\1\x88N\x87R.",
@@ -208,7 +216,7 @@ def _archives() -> dict[str, bytes]:
 def pt_files() -> dict[str, bytes]:
     """Return files as torch.save's, each with a fault."""
     files = {f"runs {name}": archive(data) for name, data in _programs().items()}
-    files |= {name: archive(data) for name, data in _pickles().items()}
+    files |= {name: archive(data) for name, data in {**_pickles(), **_numbers()}.items()}
     files |= _archives()
     steps = range(1, len(GOOD), len(GOOD) // 12)
     return {**files, **{f"the first {length} bytes": GOOD[:length] for length in steps}}
