@@ -4,6 +4,7 @@
 
 #include <unordered_set>
 
+#include "exported_inference.h"
 #include "releases.h"
 
 namespace ltf {
@@ -128,7 +129,8 @@ void Program::finish(std::vector<Operand> outputs) {
 
 std::shared_ptr<Program> Program::for_inference(const std::vector<c10::IValue>& state) const {
     auto made = std::make_shared<Program>(*this);
-    replace_for_inference(made->nodes_, state);
+    replace_linear_layers(made->nodes_, state);
+    replace_convolutions(made->nodes_, outputs_, state, made->slots_);
     return made;
 }
 

@@ -85,7 +85,8 @@ class Program {
     void finish(std::vector<Operand> outputs);
     std::vector<c10::IValue> run(std::vector<c10::IValue> inputs, const std::vector<c10::IValue>& state,
                                  bool differentiable) const;
-    /// A program that does the same, with its nodes `for_inference`; those that stay are shared.
+    /// A program that does the same with nodes that are faster where no gradients are asked for; those that stay are
+    /// shared.
     std::shared_ptr<Program> for_inference(const std::vector<c10::IValue>& state) const;
     size_t input_count() const { return inputs_.size(); }
     size_t slot_count() const { return slots_; }
@@ -104,9 +105,6 @@ std::unique_ptr<Node> number_node(const std::string& function, std::string label
 std::unique_ptr<Node> control_node(const std::string& name, std::string label,
                                    std::vector<std::shared_ptr<Program>> graphs, std::vector<Operand> operands,
                                    std::vector<Target> targets);
-
-/// Puts nodes that are faster where no gradients are asked for in place of those that do the same.
-void replace_for_inference(std::vector<std::shared_ptr<Node>>& nodes, const std::vector<c10::IValue>& state);
 
 void register_exported(pybind11::module_& module);
 

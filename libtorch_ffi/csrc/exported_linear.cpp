@@ -5,8 +5,7 @@
 // results differ from the plain call's in their last bits.
 #include <unordered_map>
 
-#include "autocast.h"
-#include "exported.h"
+#include "exported_inference.h"
 #include "releases.h"
 
 namespace ltf {
@@ -21,16 +20,6 @@ constexpr int64_t kFewWeights = int64_t{1} << 16;
 enum LinearArgument : size_t { kInput, kWeight, kBias };
 /// The operands of aten::addmm.
 enum ProductArgument : size_t { kAdded, kLeft, kRight, kBeta, kAlpha };
-
-/// Whether a kernel of oneDNN's may be given the tensor: it asks less than libtorch's own whether it is what it takes.
-bool is_plain_float(const IValue& value) {
-    if (!value.isTensor() || !value.toTensor().defined()) {
-        return false;
-    }
-    CallFacts facts;
-    facts.note(value.toTensor());
-    return facts.on_cpu && !facts.unusual && !facts.dual && value.toTensor().scalar_type() == at::kFloat;
-}
 
 /// The two operators of libtorch that reach oneDNN: one lays a weight out, the other multiplies by it.
 struct OneDnn {
@@ -51,12 +40,11 @@ struct OneDnn {
 /// has changed since it was packed, and for inputs that oneDNN's kernel is not for.
 class PackedLinear final : public Node {
   public:
-    PackedLinear(std::shared_ptr<Node> plain, std::vector<Operand> operands, at::Tensor weight, at::Tensor packed)
+    PackedLinear(std::shared_ptr<Node> plain, std::vector<Operand> operands, Watched weight, at::Tensor packed)
         : Node(plain->label(), std::move(operands), plain->targets()),
           plain_(std::move(plain)),
           weight_(std::move(weight)),
-          packed_(std::move(packed)),
-          version_(weight_._version()) {}
+          packed_(std::move(packed)) {}
 
     void run(Frame& frame) const override {
         if (!fits(frame)) {
@@ -79,13 +67,8 @@ class PackedLinear final : public Node {
 
   private:
     bool fits(const Frame& frame) const {
-        return !frame.differentiable && fits_weight(frame.state.at(operands_[kWeight].index)) &&
-               fits_input(frame.slots[operands_[kInput].index]) && fits_bias(bias(frame)) &&
-               !autocast::is_autocast_enabled(at::kCPU) && at::globalContext().userEnabledMkldnn();
-    }
-
-    bool fits_weight(const IValue& weight) const {
-        return is_plain_float(weight) && weight.toTensor().is_same(weight_) && weight_._version() == version_;
+        return is_for_inference(frame) && at::globalContext().userEnabledMkldnn() && weight_.is_unchanged(frame) &&
+               fits_input(frame.slots[operands_[kInput].index]) && fits_bias(bias(frame));
     }
 
     bool fits_input(const IValue& input) const {
@@ -94,12 +77,12 @@ class PackedLinear final : public Node {
         }
         const at::Tensor& rows = input.toTensor();
         const bool fitting = plain_->called()->name == "aten::linear" ? rows.dim() > 0 : rows.dim() == 2;
-        return fitting && rows.numel() > 0 && rows.size(-1) == weight_.size(1);
+        return fitting && rows.numel() > 0 && rows.size(-1) == weight_.tensor().size(1);
     }
 
     bool fits_bias(const IValue& value) const {
-        return value.isNone() ||
-               (is_plain_float(value) && value.toTensor().dim() == 1 && value.toTensor().size(0) == weight_.size(0));
+        return value.isNone() || (is_plain_float(value) && value.toTensor().dim() == 1 &&
+                                  value.toTensor().size(0) == weight_.tensor().size(0));
     }
 
     const IValue& bias(const Frame& frame) const {
@@ -110,13 +93,12 @@ class PackedLinear final : public Node {
     }
 
     std::shared_ptr<Node> plain_;
-    at::Tensor weight_, packed_;
-    uint32_t version_;
+    Watched weight_;
+    at::Tensor packed_;
 };
 
 bool is_packable(const IValue& value) {
-    return is_plain_float(value) && value.toTensor().dim() == 2 && value.toTensor().numel() >= kFewWeights &&
-           !value.toTensor().is_inference();
+    return is_watchable(value) && value.toTensor().dim() == 2 && value.toTensor().numel() >= kFewWeights;
 }
 
 at::Tensor packed(const at::Tensor& weight) {
@@ -124,10 +106,6 @@ at::Tensor packed(const at::Tensor& weight) {
     torch::jit::Stack stack{weight.detach().contiguous(), IValue()};  // for any number of rows
     OneDnn::operators().pack->callBoxed(&stack);
     return std::move(stack.at(0)).toTensor();
-}
-
-bool calls(const Node& node, const char* name) {
-    return node.called() != nullptr && node.called()->name == name && node.called()->overload_name.empty();
 }
 
 /// The slots in which there are transposed matrices of the state, and which.
@@ -165,7 +143,7 @@ std::vector<Operand> linear_operands(const Node& node, const std::unordered_map<
 
 }  // namespace
 
-void replace_for_inference(std::vector<std::shared_ptr<Node>>& nodes, const std::vector<IValue>& state) {
+void replace_linear_layers(std::vector<std::shared_ptr<Node>>& nodes, const std::vector<IValue>& state) {
     if (!OneDnn::operators().there()) {
         return;
     }
@@ -176,8 +154,9 @@ void replace_for_inference(std::vector<std::shared_ptr<Node>>& nodes, const std:
             operands[kWeight].kind != Operand::Kind::state || !is_packable(state.at(operands[kWeight].index))) {
             continue;
         }
-        const at::Tensor& weight = state[operands[kWeight].index].toTensor();
-        node = std::make_shared<PackedLinear>(node, std::move(operands), weight, packed(weight));
+        Watched weight(operands[kWeight].index, state);
+        at::Tensor laid_out = packed(weight.tensor());
+        node = std::make_shared<PackedLinear>(node, std::move(operands), std::move(weight), std::move(laid_out));
     }
 }
 
