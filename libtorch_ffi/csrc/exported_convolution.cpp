@@ -66,8 +66,7 @@ bool has_default_strides(const at::Tensor& tensor) {
     return true;
 }
 
-// ---- What a node says
-// ------------------------------------------------------------------------------------------------
+// What a node says.
 
 /// The sizes of a convolution, all that its node gives as constants.
 struct Geometry {
@@ -100,7 +99,7 @@ Sizes sizes_of(const Operand& operand, size_t dims) {
 Sizes same_padding(const at::Tensor& weight, const Sizes& stride, const Sizes& dilation) {
     Sizes padding;
     for (size_t i = 0; i < stride.size() && i < dilation.size(); ++i) {
-        const int64_t reach = dilation[i] % (2 * kLargestStep) * (weight.size(static_cast<int64_t>(i) + 2) - 1);
+        const int64_t reach = dilation[i] * (weight.size(static_cast<int64_t>(i) + 2) - 1);
         if (stride[i] != 1 || reach % 2 != 0) {
             return {};
         }
@@ -123,16 +122,16 @@ bool is_within(const Sizes& sizes, int64_t low, int64_t high) {
     return std::all_of(sizes.begin(), sizes.end(), [=](int64_t size) { return low <= size && size <= high; });
 }
 
+/// Whether they are a step in each direction of an image.
+bool are_steps(const Sizes& steps) { return steps.size() == kImages - 2 && is_within(steps, 1, kLargestStep); }
+
 /// Whether a kernel of oneDNN's may be asked for it: the operator itself checks next to nothing.
 bool is_sound(const Geometry& geometry, const at::Tensor& weight) {
-    const size_t dims = kImages - 2;
-    if (weight.dim() != kImages || weight.numel() == 0 || geometry.stride.size() != dims ||
-        geometry.padding.size() != dims || geometry.dilation.size() != dims || geometry.groups < 1 ||
-        weight.size(0) % geometry.groups != 0 || !is_within(geometry.stride, 1, kLargestStep) ||
-        !is_within(geometry.dilation, 1, kLargestStep)) {
+    if (weight.numel() == 0 || geometry.padding.size() != kImages - 2 || geometry.groups < 1 ||
+        weight.size(0) % geometry.groups != 0) {
         return false;
     }
-    for (size_t i = 0; i < dims; ++i) {
+    for (size_t i = 0; i < kImages - 2; ++i) {
         const int64_t reach = geometry.dilation[i] * (weight.size(static_cast<int64_t>(i) + 2) - 1);
         if (geometry.padding[i] < 0 || geometry.padding[i] > reach) {
             return false;
@@ -157,6 +156,9 @@ std::optional<Geometry> geometry_of(const Node& node, const at::Tensor& weight) 
     Geometry found;
     found.stride = sizes_of(operands.at(kStride), kImages - 2);
     found.dilation = sizes_of(operands.at(kDilation), kImages - 2);
+    if (!are_steps(found.stride) || !are_steps(found.dilation)) {
+        return std::nullopt;
+    }
     found.padding = padding_of(operands.at(kPadding), weight, found.stride, found.dilation);
     found.groups = groups.constant.toInt();
     return is_sound(found, weight) ? std::optional<Geometry>(found) : std::nullopt;
@@ -174,8 +176,7 @@ std::optional<double> epsilon_of(const Node& norm) {
     return known ? std::optional<double>(operand.constant.toDouble()) : std::nullopt;
 }
 
-// ---- A convolution that is replaced
-// ----------------------------------------------------------------------------------
+// A convolution that is replaced.
 
 /// A convolution and the normalization that is folded into it, if there is one: their nodes, and what they have been
 /// computed from.
@@ -193,10 +194,10 @@ struct Layer {
                    return tensor.is_unchanged(frame);
                });
     }
-    void run_plainly(Frame& frame) const {
-        convolution->run(frame);
+    /// Empties the slot of the convolution's own result, by which the normalization sees that it has been done.
+    void note_folded(Frame& frame) const {
         if (norm) {
-            norm->run(frame);
+            frame.slots[norm->operands()[kNormInput].index] = IValue();
         }
     }
     /// The input of a run; null where it is nothing that the folded weight may be used with.
@@ -206,6 +207,21 @@ struct Layer {
                              value.toTensor().numel() > 0;
         return fitting ? &value.toTensor() : nullptr;
     }
+};
+
+/// A normalization that is folded into the convolution before it: runs where that went the plain way.
+class FoldedNorm final : public Node {
+  public:
+    explicit FoldedNorm(std::shared_ptr<Node> plain) : Node(plain->label(), {}, {}), plain_(std::move(plain)) {}
+
+    void run(Frame& frame) const override {
+        if (!frame.slots[plain_->operands()[kNormInput].index].isNone()) {
+            plain_->run(frame);
+        }
+    }
+
+  private:
+    std::shared_ptr<Node> plain_;
 };
 
 /// A convolution by libtorch's own kernel, with the batch normalization after it in its weights.
@@ -219,7 +235,7 @@ class FoldedConvolution final : public Node {
 
     void run(Frame& frame) const override {
         if (!layer_.is_unchanged(frame) || layer_.input(frame) == nullptr) {
-            layer_.run_plainly(frame);
+            layer_.convolution->run(frame);
             return;
         }
         push(frame);
@@ -229,6 +245,7 @@ class FoldedConvolution final : public Node {
             const at::AutoDispatchBelowAutograd below;
             handle_.callBoxed(&frame.stack);
         }
+        layer_.note_folded(frame);
         pop(frame);
     }
 
@@ -250,7 +267,7 @@ class PackedConvolution final : public Node {
 
     void run(Frame& frame) const override {
         if (frame.slots[region_].isNone() || !layer_.is_unchanged(frame) || !fits(layer_.input(frame))) {
-            layer_.run_plainly(frame);
+            layer_.convolution->run(frame);
             return;
         }
         const Geometry& geometry = *layer_.geometry;
@@ -269,6 +286,7 @@ class PackedConvolution final : public Node {
             const at::AutoDispatchBelowAutograd below;
             OneDnn::operators().convolve->callBoxed(&frame.stack);
         }
+        layer_.note_folded(frame);
         pop(frame);
     }
 
@@ -292,8 +310,7 @@ class PackedConvolution final : public Node {
     size_t region_;
 };
 
-// ---- Making one
-// ------------------------------------------------------------------------------------------------------
+// Making one.
 
 bool reads_watchable(const Operand& operand, const std::vector<IValue>& state) {
     return operand.kind == Operand::Kind::state && is_watchable(state.at(operand.index));
@@ -390,8 +407,7 @@ at::Tensor packed(const Layer& layer) {
     return std::move(stack.at(0)).toTensor();
 }
 
-// ---- Regions
-// ---------------------------------------------------------------------------------------------------------
+// Regions.
 
 /// Calls something with each slot and each piece of the state that an operand reads.
 template <class Visit>
@@ -620,7 +636,9 @@ class Rewriting {
 
     void add_alone(Step& step) {
         if (step.layer.has_value() && step.layer->norm) {
+            auto norm = std::make_shared<FoldedNorm>(step.layer->norm);
             made_.push_back(std::make_shared<FoldedConvolution>(std::move(*step.layer)));
+            made_.push_back(std::move(norm));
         } else {
             made_.push_back(std::move(step.node));
         }
@@ -631,9 +649,13 @@ class Rewriting {
         Nodes members;
         for (size_t i = begin; i < end; ++i) {
             if (steps_[i].is_packable()) {
+                const std::shared_ptr<Node> norm = steps_[i].layer->norm;
                 at::Tensor weight = packed(*steps_[i].layer);
                 members.push_back(
                     std::make_shared<PackedConvolution>(std::move(*steps_[i].layer), std::move(weight), region));
+                if (norm) {
+                    members.push_back(std::make_shared<FoldedNorm>(norm));
+                }
             } else {
                 members.push_back(std::move(steps_[i].node));
             }

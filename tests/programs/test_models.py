@@ -78,7 +78,7 @@ def compare(
 
 def test_a_vision_network(torch: ModuleType) -> None:
     inputs = {size: (torch.randn(size, 3, 32, 32),) for size in (1, 2, 8)}
-    compare(torch, encoders.vision(torch), inputs, ("pt", "pt2"))
+    compare(torch, encoders.vision(torch), inputs, ("pt", "pt2", "fast.pt2"))
 
 
 @pytest.mark.slow
