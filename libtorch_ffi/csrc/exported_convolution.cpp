@@ -5,8 +5,8 @@
 // weights, input and result out anew each time. At a region's end the results get the strides that the plain program
 // gives them, because those can be seen, and because a view may count on them.
 //
-// Never fuses an activation with a convolution, which oneDNN offers: its relu makes 0 of a NaN. Never lays out one that
-// stands alone: what its input and its result cost is then more than it gains.
+// Never fuses an activation with a convolution, which oneDNN offers: its relu makes 0 of a NaN, and little is gained.
+// Never lays out one that stands alone: what turning its input and its result costs may be more than it gains.
 #include <ATen/NativeFunctions.h>
 
 #include <unordered_set>
@@ -608,7 +608,8 @@ class Rewriting {
     /// Whether a node is a normalization of a convolution's result that nothing else reads, and nothing reads what it
     /// gives besides.
     bool reads_alone(const Node& norm, const Node& convolution) const {
-        if (!is_norm(norm) || norm.targets().empty() || convolution.targets()[0].is_list) {
+        if (!is_norm(norm) || norm.targets().empty() || norm.targets()[0].slot == convolution.targets()[0].slot ||
+            norm.targets()[0].is_list || convolution.targets()[0].is_list) {
             return false;
         }
         const Operand& input = norm.operands().at(kNormInput);
