@@ -5,134 +5,31 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-import exported
 import pytest
-from exported import meta, node, tensor, tree
+from convolutions import (
+    CHANNELS,
+    STATISTICS,
+    WIDE,
+    assert_same,
+    both,
+    call,
+    chain,
+    conv,
+    norm,
+    program_of,
+    relu,
+    state,
+    uses_copy,
+)
 
 import libtorch_ffi as lt
-from libtorch_ffi import export
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHANNELS, WIDE = 6, 12
-STATISTICS = ("gamma", "beta", "mean", "variance")
+    import exported
 
-
-def argument(value: Any) -> exported.Document:
-    """Return an argument of a node for a constant; a text that is no word of padding is a tensor's name."""
-    if isinstance(value, bool):
-        return {"as_bool": value}
-    if isinstance(value, str):
-        return {"as_string": value} if value in ("same", "valid", "other") else tensor(value)
-    if isinstance(value, float):
-        return {"as_float": value}
-    if value is None:
-        return {"as_none": True}
-    return {"as_ints": list(value)} if isinstance(value, (list, tuple)) else {"as_int": value}
-
-
-def call(target: str, *outputs: str, **given: Any) -> exported.Document:
-    """Return a node: an operator, its results, its arguments."""
-    return node(f"aten.{target}", {name: argument(value) for name, value in given.items()}, *outputs)
-
-
-def conv(source: str, weight: str, result: str, overload: str = "conv2d.default", **options: Any) -> exported.Document:
-    """Return a convolution's node."""
-    return call(overload, result, input=source, weight=weight, **options)
-
-
-def norm(source: str, result: str) -> exported.Document:
-    """Return the node of a batch normalization by running statistics."""
-    names = {"weight": "gamma", "bias": "beta", "running_mean": "mean", "running_var": "variance"}
-    options = {"training": False, "momentum": 0.1, "eps": 1e-5, "cudnn_enabled": True}
-    return call("batch_norm.default", result, input=source, **names, **options)
-
-
-def relu(source: str, result: str, written: str = "") -> exported.Document:
-    """Return an activation's node; in place with ``written="_"``."""
-    return call(f"relu{written}.default", result, self=source)
-
-
-def chain(options: dict[str, Any] | None = None, kind: str = "conv2d.default") -> list[exported.Document]:
-    """Return a convolution, its normalization, an activation in place, and a convolution that makes ``y``."""
-    bias = {} if kind == "convolution.default" else {"bias": "b"}
-    first = conv("x", "w", "c", kind, **bias, **(options or {}))
-    return [first, norm("c", "n"), relu("n", "r", "_"), conv("r", "v", "y")]
-
-
-def state(groups: int = 1, kernel: tuple[int, ...] = (3, 3), dtype: lt.dtype = lt.float32) -> dict[str, lt.Tensor]:
-    """Return the tensors of `chain`, seeded."""
-    lt.manual_seed(0)
-    made = {"w": lt.randn(WIDE, CHANNELS // groups, *kernel), "b": lt.randn(WIDE), "v": lt.randn(5, WIDE, 1, 1)}
-    made |= {name: lt.randn(WIDE) for name in ("gamma", "beta", "mean")}
-    made["variance"] = lt.rand(WIDE) + 0.5
-    return {name: value.to(dtype) for name, value in made.items()}
-
-
-def program_of(
-    nodes: list[exported.Document], tensors: dict[str, lt.Tensor], *outputs: str, dims: int = 4
-) -> export.ExportedProgram:
-    """Return a program of one argument ``x`` of any sizes that returns a tuple."""
-    document = exported.program()
-    module, graph = document["graph_module"], document["graph_module"]["graph"]
-    graph["nodes"] = nodes
-    graph["inputs"] = [tensor(name) for name in (*tensors, "x")]
-    graph["outputs"] = [tensor(name) for name in outputs]
-    number = 8 if tensors and next(iter(tensors.values())).dtype == lt.float64 else 7
-    described = {name: meta(*value.shape, dtype=number) for name, value in tensors.items()}
-    graph["tensor_values"] = {**described, "x": meta(*(f"s{i}" for i in range(dims)))}
-    parameters = [{"parameter": {"arg": {"name": name}, "parameter_name": name}} for name in tensors]
-    results = [{"user_output": {"arg": tensor(name)}} for name in outputs]
-    module["signature"] = {
-        "input_specs": [*parameters, {"user_input": {"arg": tensor("x")}}],
-        "output_specs": results,
-    }
-    leaves = tree("builtins.tuple", [exported.LEAF] * len(outputs))
-    module["module_call_graph"][0]["signature"]["out_spec"] = exported.spec(leaves)
-    document["range_constraints"] = {}
-    contents = {name: (value.numpy().tobytes(), described[name]) for name, value in tensors.items()}
-    return export.load(exported.archive(document, contents))
-
-
-def both(
-    nodes: list[exported.Document], tensors: dict[str, lt.Tensor], *outputs: str, dims: int = 4
-) -> tuple[export.ExportedProgram, export.ExportedProgram]:
-    """Return a program as it is, and optimized."""
-    plain, fast = (program_of(nodes, tensors, *outputs, dims=dims) for _ in range(2))
-    return plain, fast.optimize_for_inference()
-
-
-def assert_same(plain: export.ExportedProgram, fast: export.ExportedProgram, x: lt.Tensor) -> None:
-    """Assert that two programs give the same results, with the same strides, to 1e-5 of the largest."""
-    for expected, found in zip(plain(x), fast(x), strict=True):
-        assert found.shape == expected.shape
-        assert found.stride() == expected.stride()
-        assert found.dtype == expected.dtype
-        if expected.numel():
-            assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
-
-
-def assert_fails_alike(plain: export.ExportedProgram, fast: export.ExportedProgram, x: lt.Tensor) -> None:
-    """Assert that two programs raise the same error."""
-    messages = []
-    for program in (plain, fast):
-        with pytest.raises(RuntimeError) as caught:
-            program(x)
-        messages.append(str(caught.value))
-    assert messages[0] == messages[1]
-
-
-def uses_copy(program: export.ExportedProgram, name: str, x: lt.Tensor) -> bool:
-    """Whether the program runs on a copy of a tensor: what NumPy writes to it then goes unnoticed."""
-    before = program(x)[0].clone()
-    memory = dict(program.named_parameters())[name].detach().numpy()
-    kept = memory.copy()
-    memory[:] = kept * 2 + 1
-    after = program(x)[0]
-    memory[:] = kept
-    return bool(lt.equal(before, after))
-
+    from libtorch_ffi import export
 
 needs_onednn = pytest.mark.skipif(
     not (hasattr(lt.ops, "mkldnn") and hasattr(lt.ops.mkldnn, "_convolution_pointwise")), reason="there is no oneDNN"
@@ -420,83 +317,3 @@ def test_threads_share_a_program() -> None:
     for worker in workers:
         worker.join()
     assert wrong == []
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"groups": 0},
-        {"groups": -1},
-        {"groups": 5},
-        {"groups": 2},
-        {"groups": 1 << 62},
-        {"stride": [0, 1]},
-        {"stride": [-1, 1]},
-        {"dilation": [0, 0]},
-        {"dilation": [1 << 40, 1]},
-        {"dilation": [1 << 62, 1 << 62]},
-        {"padding": [-1, 0]},
-        {"stride": [1, 1, 1]},
-        {"padding": [1, 1, 1]},
-    ],
-)
-def test_nodes_that_claim_wrong_sizes_fail_as_before(options: dict[str, Any]) -> None:
-    plain, fast = both(chain(options), state(), "y")
-    assert_fails_alike(plain, fast, lt.randn(2, CHANNELS, 9, 9))
-
-
-@pytest.mark.parametrize("options", [{"padding": "same", "stride": [2, 2]}, {"padding": "other"}])
-def test_words_of_padding_that_are_wrong_fail_as_before(options: dict[str, Any]) -> None:
-    plain, fast = both(chain(options, "conv2d.padding"), state(), "y")
-    assert_fails_alike(plain, fast, lt.randn(2, CHANNELS, 9, 9))
-
-
-@pytest.mark.parametrize("sizes", [(2, CHANNELS + 1, 9, 9), (2, CHANNELS, 2, 9), (0, 1, 9, 9), (2, CHANNELS, 0, 0)])
-def test_inputs_that_do_not_fit_fail_as_before(sizes: tuple[int, ...]) -> None:
-    plain, fast = both(chain(), state(), "y")
-    assert_fails_alike(plain, fast, lt.randn(*sizes))
-
-
-@pytest.mark.parametrize("dims", [2, 3, 5])
-def test_inputs_of_another_rank_fail_or_run_as_before(dims: int) -> None:
-    nodes = chain()
-    del nodes[1]
-    nodes[1] = relu("c", "r")
-    plain, fast = both(nodes, state(), "y", dims=dims)
-    x = lt.randn(*(CHANNELS, 9, 9, 9, 9)[:dims])
-    if dims == 3:  # one image
-        assert_same(plain, fast, x)
-    else:
-        assert_fails_alike(plain, fast, x)
-    assert_fails_alike(*both(chain(), state(), "y", dims=dims), x)
-
-
-@pytest.mark.parametrize("kind", ["conv1d.default", "conv3d.default"])
-def test_a_weight_of_another_rank_fails_as_before(kind: str) -> None:
-    plain, fast = both(chain(kind=kind), state(), "y")
-    assert_fails_alike(plain, fast, lt.randn(2, CHANNELS, 9, 9))
-
-
-@pytest.mark.parametrize("name", ["b", *STATISTICS])
-def test_vectors_of_another_length_fail_as_before(name: str) -> None:
-    tensors = {**state(), name: lt.ones(WIDE + 1)}
-    assert_fails_alike(*both(chain(), tensors, "y"), lt.randn(2, CHANNELS, 9, 9))
-
-
-def test_channels_that_do_not_fit_in_the_middle_fail_as_before() -> None:
-    tensors = {**state(), "v": lt.randn(5, WIDE + 1, 1, 1)}
-    assert_fails_alike(*both(chain(), tensors, "y"), lt.randn(2, CHANNELS, 9, 9))
-
-
-def test_an_input_of_another_dtype_fails_as_before() -> None:
-    assert_fails_alike(*both(chain(), state(), "y"), lt.randn(2, CHANNELS, 9, 9, dtype=lt.float64))
-
-
-def test_a_transposed_convolution_stays() -> None:
-    whole = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1}
-    options = {**whole, "bias": None, "transposed": True, "output_padding": [0, 0]}
-    tensors = {**state(), "w": lt.randn(CHANNELS, WIDE, 3, 3)}
-    plain, fast = both(chain(options, "convolution.default"), tensors, "y")
-    x = lt.randn(2, CHANNELS, 9, 9)
-    assert_same(plain, fast, x)
-    assert not uses_copy(fast, "gamma", x)
