@@ -1,5 +1,5 @@
 // Owns the run of an exported program: a loop over its nodes, without the GIL. A slot is emptied when the last node
-// that reads it takes its value, so that memory is free as early as in Python.
+// that reads it takes its value, and a result that none reads is not kept: memory is free as early as in Python.
 #include "exported.h"
 
 #include <unordered_set>
@@ -22,6 +22,16 @@ void mark_last(Operand& operand, std::unordered_set<size_t>& read_later) {
 void mark_last(std::vector<Operand>& operands, std::unordered_set<size_t>& read_later) {
     for (auto operand = operands.rbegin(); operand != operands.rend(); ++operand) {
         mark_last(*operand, read_later);
+    }
+}
+
+/// Leaves results nowhere that nothing reads.
+void drop_unread(std::vector<Target>& targets, const std::unordered_set<size_t>& read_later) {
+    for (Target& target : targets) {
+        drop_unread(target.items, read_later);
+        if (read_later.count(target.slot) == 0) {
+            target.slot = Target::kNowhere;
+        }
     }
 }
 
@@ -123,6 +133,7 @@ void Program::finish(std::vector<Operand> outputs) {
     std::unordered_set<size_t> read_later;
     mark_last(outputs_, read_later);
     for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+        drop_unread((*node)->targets(), read_later);
         mark_last((*node)->operands(), read_later);
     }
 }

@@ -63,6 +63,7 @@ class Node {
     const std::string& label() const { return label_; }
     std::vector<Operand>& operands() { return operands_; }
     const std::vector<Operand>& operands() const { return operands_; }
+    std::vector<Target>& targets() { return targets_; }
     const std::vector<Target>& targets() const { return targets_; }
 
   protected:

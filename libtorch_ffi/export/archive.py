@@ -278,7 +278,8 @@ def _raw(archive: Archive, folder: str, config: Document) -> dict[str, Tensor]:
     for name, entry in entries.items():
         if entry.get("use_pickle") or not isinstance(entry.get("tensor_meta"), dict):
             raise ProgramError(
-                f"{archive.name}: {name} is no plain tensor but a pickled object, which is not loaded here"
+                f"{archive.name}: {name} is no plain tensor but a pickled object, such as a weight of torchao, which "
+                "is not loaded here. Save what run_decompositions() returns: it takes such weights apart"
             )
     members = {name: folder + str(entry["path_name"]) for name, entry in entries.items()}
     distinct = dict.fromkeys(members.values())

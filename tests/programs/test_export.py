@@ -9,12 +9,14 @@ import math
 import mmap
 import threading
 import types
+import weakref
 import zipfile
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 import exported
+import numpy as np
 import pytest
 from exported import LEAF, node, tensor, tree
 
@@ -147,6 +149,35 @@ def test_operators_that_are_missing_are_listed() -> None:
         loaded(document)
 
 
+def test_memory_is_freed_as_early_as_in_python() -> None:
+    """A result that nothing reads is gone at once, one that is read with its last reader."""
+    kept: list[weakref.ref[Any]] = []
+
+    def pair(x: lt.Tensor) -> tuple[lt.Tensor, lt.Tensor]:
+        arrays = [np.ones(2, np.float32), np.ones(2, np.float32)]
+        kept.extend(map(weakref.ref, arrays))
+        return lt.from_numpy(arrays[0]), lt.from_numpy(arrays[1])
+
+    alive: list[list[bool]] = []
+
+    def look(x: lt.Tensor) -> lt.Tensor:
+        alive.append([array() is not None for array in kept])
+        return x + 1
+
+    lt.library.define("early::pair", "(Tensor x) -> (Tensor, Tensor)")
+    lt.library.define("early::look", "(Tensor x) -> Tensor")
+    lt.library.impl("early::pair", "cpu", pair)
+    lt.library.impl("early::look", "cpu", look)
+    document = exported.program()
+    document["graph_module"]["graph"]["nodes"][1:2] = [
+        node("early.pair.default", {"x": tensor("product")}, "read", "unread"),
+        node("early.look.default", {"x": tensor("read")}, "first"),
+        node("early.look.default", {"x": tensor("first")}, "positive"),
+    ]
+    assert loaded(document)(ROWS)["y"].tolist() == [3, 3]
+    assert alive == [[True, False], [False, False]]
+
+
 def test_an_unknown_schema_is_refused() -> None:
     document = exported.program()
     document["schema_version"]["major"] = 12
@@ -204,6 +235,19 @@ def test_threads_share_a_program() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_a_weight_that_is_no_plain_tensor_is_refused() -> None:
+    content = exported.archive(exported.program(), exported.weights())
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    member = "model/data/weights/model_weights_config.json"
+    config = json.loads(members[member])
+    config["config"]["layer.weight"]["use_pickle"] = True
+    with pytest.raises(
+        ProgramError, match=r"layer\.weight is no plain tensor .* Save what run_decompositions"
+    ):
+        export.load(exported.zipped({**members, member: json.dumps(config).encode()}))
 
 
 @pytest.mark.parametrize(
