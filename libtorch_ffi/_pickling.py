@@ -1,4 +1,4 @@
-"""Tensors in pickles and copies.
+"""Tensors and operators in pickles, and copies of tensors.
 
 Owns what a tensor is taken apart into and the functions that put it together again; pickles name those functions, so
 their names and arguments stay. With protocol 5 the elements travel as one buffer, out of band where the reader of the
@@ -13,6 +13,7 @@ import pickle
 
 from libtorch_ffi._aten import one
 from libtorch_ffi._binding import core
+from libtorch_ffi.errors import LibraryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,6 +159,47 @@ def named_results(operator: str, overload: str, results: tuple[object, ...]) -> 
     """Put the results of an overload together again."""
     packet = core.ops_packet(operator)
     return getattr(packet, overload or "default").result_type(results)
+
+
+# Operators, by their names
+
+
+def packet(name: str) -> object:
+    """Return what ``ops`` has under 'namespace::name'.
+
+    Raises
+    ------
+    LibraryError
+        If this process has no such operator: it is a custom one, whose library is not loaded here.
+    """
+    return _registered(core.ops_packet(name), name)
+
+
+def function(name: str) -> object:
+    """Return the function that chooses among the overloads of 'namespace::name'."""
+    return _registered(core.function_packet(name), name)
+
+
+def method(name: str) -> object:
+    """Return the method of Tensor that does so."""
+    found: object = getattr(core.Tensor, name.partition("::")[2])
+    return found
+
+
+def overload(name: str) -> object:
+    """Return one overload, 'namespace::name.overload'."""
+    operator, _, own = name.partition(".")
+    found: object = getattr(packet(operator), own or "default")
+    return found
+
+
+def _registered(found: object, name: str) -> object:
+    if found is None:
+        raise LibraryError(
+            f"this process has no operator {name}, which a pickle names: load its library first (ops.load_library), or "
+            "define it"
+        )
+    return found
 
 
 # Copies

@@ -451,13 +451,40 @@ void packet_dealloc(PyObject* self) {
     Py_DECREF(type);
 }
 
+/// What a pickle holds of an operator: a function of `libtorch_ffi._pickling` and the operator's name.
+PyObject* reduced(const char* maker, PyObject* name) {
+    return guarded([&] {
+        const Ref module = Ref::steal(PyImport_ImportModule("libtorch_ffi._pickling"));
+        const Ref make = Ref::steal(PyObject_GetAttrString(module.get(), maker));
+        return Py_BuildValue("O(O)", make.get(), name);
+    });
+}
+PyObject* operator_reduce(PyObject* self, PyObject*) {
+    return reduced("overload", reinterpret_cast<OperatorObject*>(self)->name);
+}
+PyObject* packet_reduce(PyObject* self, PyObject*) {
+    const auto* object = reinterpret_cast<PacketObject*>(self);
+    const Style style = object->style;
+    return reduced(style == Style::function ? "function" : style == Style::method ? "method" : "packet", object->name);
+}
+/// An operator is its own copy, as a function is.
+PyObject* same(PyObject* self, PyObject*) { return Py_NewRef(self); }
+
 PyGetSetDef packet_properties[] = {{"__name__", packet_name, nullptr, nullptr, nullptr},
                                    {"__qualname__", packet_name, nullptr, nullptr, nullptr},
                                    {"__doc__", packet_doc, nullptr, nullptr, nullptr},
                                    {"__dict__", PyObject_GenericGetDict, nullptr, nullptr, nullptr},
                                    {"__signature__", packet_signature, nullptr, nullptr, nullptr},
                                    {}};
-PyMethodDef packet_methods[] = {{"overloads", packet_overloads, METH_NOARGS, "The names of the overloads."}, {}};
+PyMethodDef packet_methods[] = {{"overloads", packet_overloads, METH_NOARGS, "The names of the overloads."},
+                                {"__reduce__", packet_reduce, METH_NOARGS, "What a pickle holds."},
+                                {"__copy__", same, METH_NOARGS, "The operator itself."},
+                                {"__deepcopy__", same, METH_O, "The operator itself."},
+                                {}};
+PyMethodDef operator_methods[] = {{"__reduce__", operator_reduce, METH_NOARGS, "What a pickle holds."},
+                                  {"__copy__", same, METH_NOARGS, "The operator itself."},
+                                  {"__deepcopy__", same, METH_O, "The operator itself."},
+                                  {}};
 PyMemberDef packet_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(PacketObject, vectorcall), READONLY, nullptr},
     {"__dictoffset__", T_PYSSIZET, offsetof(PacketObject, dict), READONLY, nullptr},
@@ -468,6 +495,7 @@ PyTypeObject* new_operator_type() {
                            {Py_tp_repr, reinterpret_cast<void*>(operator_repr)},
                            {Py_tp_dealloc, reinterpret_cast<void*>(operator_dealloc)},
                            {Py_tp_getset, operator_properties},
+                           {Py_tp_methods, operator_methods},
                            {Py_tp_members, operator_members},
                            {0, nullptr}};
     PyType_Spec spec = {"libtorch_ffi.Operator", sizeof(OperatorObject), 0,

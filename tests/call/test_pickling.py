@@ -5,10 +5,18 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import libtorch_ffi as lt
+from libtorch_ffi.errors import LibraryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
 
@@ -190,3 +198,52 @@ def test_results_keep_their_names(protocol: int) -> None:
             assert type(twin) is type(results)
             assert [x.tolist() for x in twin] == [x.tolist() for x in results]
     assert pickle.loads(pickle.dumps(lt.max(lt.eye(2), 1))).indices.tolist() == [0, 1]
+
+
+OPERATORS: dict[str, Callable[[], Any]] = {
+    "function": lambda: lt.add,
+    "function of another name": lambda: lt.nn.functional.gelu,
+    "method": lambda: lt.Tensor.add,
+    "packet": lambda: lt.ops.aten.add,
+    "overload": lambda: lt.ops.aten.add.Tensor,
+    "the only overload": lambda: lt.ops.aten.relu.default,
+}
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_operators_travel_by_their_names(kind: str) -> None:
+    operator = OPERATORS[kind]()
+    again = pickle.loads(pickle.dumps(operator))
+    assert type(again) is type(operator)
+    assert repr(again) == repr(operator)
+    arguments = (lt.ones(2),) * (2 if "add" in repr(operator) else 1)
+    assert lt.equal(again(*arguments), operator(*arguments))
+    assert copy.deepcopy(operator) is operator
+    assert copy.copy(operator) is operator
+
+
+def test_a_module_that_holds_a_function_is_copied_and_pickled() -> None:
+    net = lt.nn.Linear(2, 2)
+    net.activation = lt.nn.functional.gelu
+    assert copy.deepcopy(net).activation is net.activation
+    x = lt.ones(2)
+    assert lt.equal(pickle.loads(pickle.dumps(net)).activation(x), net.activation(x))
+
+
+def test_operators_are_called_in_processes_that_are_spawned(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import multiprocessing, libtorch_ffi as lt\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print([x.item() for x in pool.map(lt.sqrt, [lt.tensor(4.0), lt.tensor(9.0)])])\n"
+    )
+    run = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert run.stdout == "[2.0, 3.0]\n"
+
+
+def test_an_operator_that_this_process_has_not_is_told() -> None:
+    lt.library.define("pickles::once", "(Tensor x) -> Tensor")
+    text = pickle.dumps(lt.ops.pickles.once).replace(b"pickles::once", b"pickles::none")
+    with pytest.raises(LibraryError, match=r"no operator pickles::none.*load its library first"):
+        pickle.loads(text)
