@@ -45,6 +45,9 @@ class State(Mapping["Tensor", "dict[str, Any]"]):
         for group in self._groups:
             yield from (parameter for parameter in group["params"] if self._core.state(parameter) is not None)
 
+    def __repr__(self) -> str:
+        return f"State({dict(self)!r})"
+
     def __len__(self) -> int:
         """Count them."""
         return sum(1 for _ in self)

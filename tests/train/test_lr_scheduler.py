@@ -13,6 +13,7 @@ from libtorch_ffi import optim
 from libtorch_ffi.optim import lr_scheduler
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 EPOCHS = 25
@@ -37,6 +38,9 @@ SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
     "OneCycleLR linear": ("OneCycleLR", {"max_lr": 1.0, "total_steps": 40, "anneal_strategy": "linear"}),
     "OneCycleLR three phases": ("OneCycleLR", {"max_lr": 1.0, "total_steps": 25, "three_phase": True}),
     "OneCycleLR, momentum stays": ("OneCycleLR", {"max_lr": 1.0, "total_steps": 30, "cycle_momentum": False}),
+    "CosineAnnealingWarmRestarts": ("CosineAnnealingWarmRestarts", {"T_0": 4}),
+    "CosineAnnealingWarmRestarts longer": ("CosineAnnealingWarmRestarts", {"T_0": 2, "T_mult": 3, "eta_min": 0.01}),
+    "PolynomialLR": ("PolynomialLR", {"total_iters": 9, "power": 2.0}),
     "LambdaLR": ("LambdaLR", {"lr_lambda": _falling}),
     "LambdaLR of two": ("LambdaLR", {"lr_lambda": [_falling, lambda epoch: 0.95**epoch]}),
 }
@@ -209,3 +213,85 @@ def test_bad_input_is_refused() -> None:
         lr_scheduler.LinearLR(optimizer, start_factor=0.0)
     with pytest.raises(ValueError, match="between 0 and 1"):
         lr_scheduler.ConstantLR(optimizer, factor=2.0)
+
+
+COMPOSED: dict[str, Callable[[Any, Any], Any]] = {
+    "warm-up, then a cosine": lambda schedules, optimizer: schedules.SequentialLR(
+        optimizer,
+        [schedules.LinearLR(optimizer, 0.1, total_iters=4), schedules.CosineAnnealingLR(optimizer, 10, 0.001)],
+        [4],
+    ),
+    "three": lambda schedules, optimizer: schedules.SequentialLR(
+        optimizer,
+        [
+            schedules.ConstantLR(optimizer, 0.5, 2),
+            schedules.CosineAnnealingWarmRestarts(optimizer, 3),
+            schedules.ExponentialLR(optimizer, 0.9),
+        ],
+        [5, 12],
+    ),
+    "chained": lambda schedules, optimizer: schedules.ChainedScheduler(
+        [schedules.ConstantLR(optimizer, 0.1, 3), schedules.ExponentialLR(optimizer, 0.9)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_schedules_of_schedules_are_torchs(name: str, torch: ModuleType) -> None:
+    sides = []
+    for module, schedules in ((lt, lr_scheduler), (torch, torch.optim.lr_scheduler)):
+        optimizer = both_groups(module)
+        schedule = COMPOSED[name](schedules, optimizer)
+        rates = [schedule.get_last_lr()]
+        for _ in range(EPOCHS):
+            optimizer.step()
+            schedule.step()
+            rates.append(schedule.get_last_lr())
+            assert rates[-1] == [group["lr"] for group in optimizer.param_groups]
+        sides.append(rates)
+    for ours, theirs in zip(*sides, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-12)  # torch begins the second by a closed form
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_a_saved_schedule_of_schedules_goes_on(name: str) -> None:
+    optimizer = both_groups(lt)
+    schedule = COMPOSED[name](lr_scheduler, optimizer)
+    for _ in range(6):
+        schedule.step()
+    state, rates = copy.deepcopy(schedule.state_dict()), copy.deepcopy(optimizer.state_dict())
+    after = [schedule.step() or schedule.get_last_lr() for _ in range(EPOCHS)]
+    other = both_groups(lt)
+    fresh = COMPOSED[name](lr_scheduler, other)
+    fresh.load_state_dict(state)
+    other.load_state_dict(rates)
+    assert [fresh.step() or fresh.get_last_lr() for _ in range(EPOCHS)] == after
+
+
+def test_a_restart_is_told_fractions_of_an_epoch(torch: ModuleType) -> None:
+    sides = []
+    for module, schedules in ((lt, lr_scheduler), (torch, torch.optim.lr_scheduler)):
+        schedule = schedules.CosineAnnealingWarmRestarts(both_groups(module), 3, 2)
+        rates = []
+        for epoch in (0.25, 1.5, 2.75, 3.25, 8.5, 9.0, 20.125):
+            schedule.step(epoch)
+            rates.append(schedule.get_last_lr())
+        sides.append(rates)
+    assert sides[0] == sides[1]
+
+
+def test_schedules_that_do_not_fit_together_are_refused() -> None:
+    optimizer, other = both_groups(lt), both_groups(lt)
+    steps = [lr_scheduler.StepLR(optimizer, 2), lr_scheduler.StepLR(other, 2)]
+    with pytest.raises(ValueError, match="schedule 1 is of another optimizer"):
+        lr_scheduler.SequentialLR(optimizer, steps, [3])
+    with pytest.raises(ValueError, match="number of schedulers 1 and the number of milestones to be equal to 1"):
+        lr_scheduler.SequentialLR(optimizer, steps[:1], [3])
+    with pytest.raises(ValueError, match="at least one"):
+        lr_scheduler.ChainedScheduler([])
+    plateau: Any = lr_scheduler.ReduceLROnPlateau(optimizer)
+    with pytest.raises(TypeError, match="schedule 0 is ReduceLROnPlateau"):
+        lr_scheduler.ChainedScheduler([plateau])
+    for wrong in (0, 1.5):
+        with pytest.raises(ValueError, match=f"T_0 is a positive int, not {wrong}"):
+            lr_scheduler.CosineAnnealingWarmRestarts(optimizer, wrong)  # type: ignore[arg-type]

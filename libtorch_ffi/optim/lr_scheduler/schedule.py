@@ -112,8 +112,19 @@ class LRScheduler(Remembering):
             )
         self._advance()
 
+    def restart(self) -> None:
+        """Begin anew with the first rates, as when it was made."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"]
+        self.last_epoch, self._step_count = -1, 0
+        self._advance()
+
     def _advance(self) -> None:
         self.last_epoch += 1
+        self._write()
+
+    def _write(self) -> None:
+        """Write the rates of the epoch `last_epoch` into the groups."""
         self._last_lr = self.get_lr()
         for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
             group["lr"] = rate

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from libtorch_ffi.optim.optimizer import Optimizer
 
-__all__ = ["ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR", "StepLR"]
+__all__ = [
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "PolynomialLR",
+    "StepLR",
+]
 
 
 class LambdaLR(LRScheduler):
@@ -244,3 +253,29 @@ class CosineAnnealingLR(LRScheduler):
         return (1 + math.cos(math.pi * epoch / half)) / (1 + math.cos(math.pi * (epoch - 1) / half)) * (
             now.rate - low
         ) + low
+
+
+class PolynomialLR(LRScheduler):
+    """Down to 0 in `total_iters` epochs, as a power of those that are left.
+
+    Parameters
+    ----------
+    optimizer
+        Whose learning rates to change.
+    total_iters
+        How many epochs it takes.
+    power
+        1 for a straight line.
+    last_epoch
+        As `LRScheduler` has it.
+    """
+
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
+        self.total_iters, self.power = total_iters, power
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, now: Group) -> float:
+        if self._begins or self.last_epoch > self.total_iters:
+            return now.rate
+        left, before = (1.0 - epoch / self.total_iters for epoch in (self.last_epoch, self.last_epoch - 1))
+        return now.rate * float((left / before) ** self.power)
