@@ -1,28 +1,124 @@
 """Data in batches, under torch's names and in torch's order for the same seed.
 
-Owns `TensorDataset`, `DataLoader` and `default_collate`. There are no workers: libtorch's operators release the GIL, so
-a thread of the program's own prepares the next batch where that is worth it.
+Owns `DataLoader`, `default_collate`, and the data sets: `Dataset`, `TensorDataset`, and those made of others. There are
+no workers: libtorch's operators release the GIL, so a thread of the program's own prepares the next batch where that is
+worth it.
 """
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from libtorch_ffi._aten import one
 from libtorch_ffi._binding import core
+from libtorch_ffi.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from libtorch_ffi._C import Generator, Tensor
 
-__all__ = ["DataLoader", "TensorDataset", "default_collate"]
+__all__ = ["ConcatDataset", "DataLoader", "Dataset", "Subset", "TensorDataset", "default_collate", "random_split"]
 
 _empty, _randperm, _stack = map(one, ("empty", "randperm", "stack"))
 
 
-class TensorDataset:
+class Dataset:
+    """Samples by their index: a subclass has ``__getitem__`` and ``__len__``. Whatever else has them does as well."""
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a sample. A subclass says which."""
+        raise NotImplementedError(f"{type(self).__name__} has no __getitem__(): a data set gives its samples there")
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} has no __len__(): a data set counts its samples there")
+
+    def __class_getitem__(cls, _: Any) -> type[Dataset]:
+        return cls
+
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
+
+class Subset(Dataset):
+    """The samples of another data set that have the indices given, in their order."""
+
+    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, indices
+
+    def __getitem__(self, index: int) -> Any:
+        """Return a sample of the other."""
+        return self.dataset[self.indices[index]]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class ConcatDataset(Dataset):
+    """The samples of several data sets, one set after the other; of one at least, or a ValueError."""
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("a ConcatDataset is made of at least one data set, and got none")
+        self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
+
+    def __getitem__(self, index: int) -> Any:
+        """Return a sample of one of them."""
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place < len(self):
+            raise IndexError(f"there are {len(self)} samples, and none of index {index}")
+        number = bisect_right(self.cumulative_sizes, place)
+        return self.datasets[number][place - (self.cumulative_sizes[number - 1] if number else 0)]
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+
+def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:
+    """Return parts of a data set, drawn as torch draws them.
+
+    Parameters
+    ----------
+    dataset
+        Has a length, and samples by their index.
+    lengths
+        How many samples each part has, all in all as many as the data set; or fractions of 1.
+    generator
+        Draws them, by default the one of `manual_seed`.
+
+    Raises
+    ------
+    ValueError
+        If the lengths do not make up the data set.
+    """
+    counts = _counts(len(dataset), lengths)
+    if sum(counts) != len(dataset):
+        raise ValueError(
+            f"the lengths of the parts make up the data set's {len(dataset)} samples, and not {sum(counts)}"
+        )
+    order: list[int] = _randperm(len(dataset), generator=generator).tolist()
+    ends = list(accumulate(counts))
+    return [Subset(dataset, order[end - count : end]) for count, end in zip(counts, ends, strict=True)]
+
+
+def _counts(whole: int, lengths: Sequence[float]) -> list[int]:
+    """Return lengths that may be fractions as numbers of samples; what is left over goes to the first ones."""
+    if not math.isclose(sum(lengths), 1) or sum(lengths) > 1:
+        return [int(length) for length in lengths]
+    if any(not 0 <= length <= 1 for length in lengths):
+        raise ValueError(f"a fraction of a data set lies between 0 and 1, but got {list(lengths)}")
+    counts = [math.floor(whole * length) for length in lengths]
+    for number in range(whole - sum(counts)):
+        counts[number % len(counts)] += 1
+    return counts
+
+
+class TensorDataset(Dataset):
     """Samples that are rows of tensors.
 
     Parameters
@@ -108,14 +204,18 @@ class DataLoader:
         Leave a last batch out that has fewer.
     generator
         Draws the order, by default the one of `manual_seed`.
+    num_workers, pin_memory
+        0 and False, as by default: taken so that programs which say so run.
 
     Raises
     ------
+    UnsupportedError
+        If workers or pinned memory are asked for.
     ValueError
         If `batch_size` is not positive.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - torch's options
         self,
         dataset: Any,
         batch_size: int = 1,
@@ -124,7 +224,14 @@ class DataLoader:
         collate_fn: Callable[[list[Any]], Any] | None = None,
         drop_last: bool = False,
         generator: Generator | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
     ) -> None:
+        if num_workers or pin_memory:
+            raise UnsupportedError(
+                f"a DataLoader here has no workers and pins no memory, but got {num_workers=}, {pin_memory=}: leave "
+                "them out. Operators release the GIL: a thread can prepare the next batch, and batch.pin_memory() pins"
+            )
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size <= 0:
             raise ValueError(f"batch_size should be a positive integer value, but got batch_size={batch_size}")
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last

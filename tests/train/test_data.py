@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import libtorch_ffi as lt
+from libtorch_ffi.errors import UnsupportedError
 from libtorch_ffi.utils import data
 
 if TYPE_CHECKING:
@@ -97,3 +98,47 @@ def test_bad_input_is_refused() -> None:
         data.default_collate([{1}, {2}])
     with pytest.raises(RuntimeError, match="equal size"):
         data.default_collate([[1], [2, 3]])
+
+
+def test_parts_are_torchs(torch: ModuleType) -> None:
+    import torch.utils.data
+
+    sides = []
+    for module in (lt, torch):
+        sets = module.utils.data
+        module.manual_seed(3)
+        parts = [sets.random_split(range(11), lengths) for lengths in ([7, 4], [0.5, 0.3, 0.2])]
+        seeded = sets.random_split(range(5), [2, 3], generator=module.Generator().manual_seed(1))
+        sides.append([[list(part.indices) for part in split] for split in (*parts, seeded)])
+        both = sets.ConcatDataset([sets.Subset(range(10), [3, 5]), range(100, 103)])
+        sides[-1].append([both[index] for index in (*range(len(both)), -1, -5)])
+    assert sides[0] == sides[1]
+
+
+def test_a_data_set_of_ones_own() -> None:
+    class Squares(data.Dataset):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int) -> int:
+            return index * index
+
+    batches = list(data.DataLoader(Squares() + Squares(), batch_size=4, num_workers=0, pin_memory=False))
+    assert [batch.tolist() for batch in batches] == [[0, 1, 4, 0], [1, 4]]
+    with pytest.raises(NotImplementedError, match=r"Dataset has no __len__\(\)"):
+        len(data.Dataset())
+    with pytest.raises(NotImplementedError, match=r"Dataset has no __getitem__\(\)"):
+        data.Dataset()[0]
+
+
+def test_what_data_sets_refuse() -> None:
+    with pytest.raises(UnsupportedError, match=r"no workers .* num_workers=2, pin_memory=False: leave them out"):
+        data.DataLoader([1], num_workers=2)
+    with pytest.raises(ValueError, match="5 samples, and not 6"):
+        data.random_split(range(5), [3, 3])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        data.random_split(range(5), [1.5, -0.5])
+    with pytest.raises(IndexError, match="none of index 3"):
+        data.ConcatDataset([range(3)])[3]
+    with pytest.raises(ValueError, match="at least one"):
+        data.ConcatDataset([])
