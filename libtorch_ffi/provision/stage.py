@@ -231,7 +231,7 @@ class Stage:
     @property
     def has_something(self) -> bool:
         """Whether bytes of an archive have arrived."""
-        return bool(self.entries) or (self.path / _SCRATCH).exists()
+        return bool(self.entries) or any(part.stat().st_size for part in (self.path / _SCRATCH).glob("*"))
 
     def clear(self) -> None:
         """Begin again from another source; what was written may be of use to it, or to the next run."""

@@ -140,6 +140,14 @@ def test_a_zip_goes_on_where_it_stopped_and_begins_again_where_that_was_wrong(ha
     assert _leftovers(settings) == []
 
 
+def test_where_nothing_arrived_nothing_is_said_to_be_kept(world: World) -> None:
+    nobody = "http://127.0.0.1:9"
+    with pytest.raises(DownloadError, match=r"official-zip: .* the connection was refused") as caught:
+        ensure(world.with_(mirror=nobody, index_url=f"{nobody}/simple", sha256="0" * 64))
+    assert "goes on from there" not in str(caught.value)
+    assert_nothing_left(world.settings.home)
+
+
 def part_size(data: bytes) -> int:
     return len(data) // 2
 
