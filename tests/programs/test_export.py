@@ -244,9 +244,7 @@ def test_a_weight_that_is_no_plain_tensor_is_refused() -> None:
     member = "model/data/weights/model_weights_config.json"
     config = json.loads(members[member])
     config["config"]["layer.weight"]["use_pickle"] = True
-    with pytest.raises(
-        ProgramError, match=r"layer\.weight is no plain tensor .* Save what run_decompositions"
-    ):
+    with pytest.raises(ProgramError, match=r"layer\.weight is no plain tensor .* Save what run_decompositions"):
         export.load(exported.zipped({**members, member: json.dumps(config).encode()}))
 
 
