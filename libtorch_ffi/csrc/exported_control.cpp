@@ -229,6 +229,17 @@ class Invoke final : public ControlNode {
     }
 };
 
+/// strict_mode(graph, operands), hints_wrapper(graph, operands): nothing is different here
+class Wrapped final : public ControlNode {
+  public:
+    using ControlNode::ControlNode;
+
+  protected:
+    Values evaluate(Frame& frame, Values operands) const override {
+        return graph(0).run(items(operands, 0), frame.state, frame.differentiable);
+    }
+};
+
 template <class Kind>
 std::unique_ptr<Node> make_control(std::vector<std::shared_ptr<Program>> graphs, std::string label,
                                    std::vector<Operand> operands, std::vector<Target> targets) {
@@ -248,7 +259,9 @@ std::unique_ptr<Node> control_node(const std::string& name, std::string label,
         {"scan", make_control<Scan>},
         {"wrap_with_set_grad_enabled", make_control<SetGradEnabled>},
         {"wrap_with_autocast", make_control<WithAutocast>},
-        {"invoke_subgraph", make_control<Invoke>}};
+        {"invoke_subgraph", make_control<Invoke>},
+        {"strict_mode", make_control<Wrapped>},
+        {"hints_wrapper", make_control<Wrapped>}};
     const auto found = makers.find(name);
     return found == makers.end()
                ? nullptr

@@ -236,7 +236,8 @@ def program_document(archive: Archive, name: str) -> Document:
         raise ProgramError(f"{archive.name} is a module of TorchScript: libtorch_ffi.jit.load() reads it.")
     if name not in programs:
         raise ProgramError(
-            f"{archive.name} holds no program {name!r}; " + (f"it has {', '.join(programs)}" if programs else "or any")
+            f"{archive.name} holds no program {name!r}"
+            + (f"; it has {', '.join(programs)}: load(..., name={programs[0]!r})" if programs else ", or any")
         )
     return archive.document(f"models/{name}.json")
 

@@ -190,7 +190,7 @@ def _add_control(program: core.Program, name: str, node: Document, scope: Scope,
             graph = value["graph"]
             names = [_name(given) for given in graph["inputs"]]
             graphs.append(build(graph, scope.within(), names))
-        else:
+        elif item["name"] != "hints" and value != {}:  # neither what a compiler may heed, nor that nothing has a name
             arguments.append(argument(item["arg"], scope))
     if not program.add_control(name, graphs, arguments, _results(node, scope), label):
         scope.missing.add(f"higher_order.{name}")
@@ -262,6 +262,7 @@ def _device(value: Document, scope: Scope) -> core.device:
 
 _CONSTANTS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("as_int", "as_ints", "as_int_lists", "as_bool", "as_bools", "as_string", "as_strings"), copy),
+    "as_operator": copy,
     "as_none": {True: None}.get,
     "as_float": _float,
     "as_floats": lambda value: [_float(item) for item in value],

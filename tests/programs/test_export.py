@@ -149,6 +149,15 @@ def test_operators_that_are_missing_are_listed() -> None:
         loaded(document)
 
 
+def test_a_higher_order_operator_that_is_not_known_is_missing() -> None:
+    document = exported.program()
+    inputs = [{"name": "", "arg": {"as_operator": "torch.ops.aten.mm.default"}, "kind": 1}]
+    wrapped = {"target": "torch.ops.higher_order.out_dtype", "inputs": inputs, "outputs": [tensor("product")]}
+    document["graph_module"]["graph"]["nodes"][0] = wrapped
+    with pytest.raises(ProgramError, match=r"this libtorch has no higher_order\.out_dtype, which the program calls"):
+        loaded(document)
+
+
 def test_memory_is_freed_as_early_as_in_python() -> None:
     """A result that nothing reads is gone at once, one that is read with its last reader."""
     kept: list[weakref.ref[Any]] = []
@@ -189,8 +198,8 @@ def test_other_archives_are_refused_by_name(tmp_path: Path) -> None:
     for members, message in (
         ({"a/archive_format": b"pt2", "a/data/aotinductor/model/x.so": b""}, r"aoti\.load_trusted"),
         ({"a/constants.pkl": b""}, r"libtorch_ffi\.jit\.load"),
-        ({"a/archive_format": b"pt2", "a/models/other.json": b"{}"}, "no program 'model'; it has other"),
-        ({"a/nothing": b""}, "no program 'model'; or any"),
+        ({"a/archive_format": b"pt2", "a/models/other.json": b"{}"}, "it has other: load.*name='other'"),
+        ({"a/nothing": b""}, "no program 'model', or any"),
     ):
         with pytest.raises(ProgramError, match=message):
             export.load(exported.zipped(members))

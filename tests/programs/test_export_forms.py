@@ -75,6 +75,17 @@ def test_loops(torch: ModuleType) -> None:
     check(torch, function, torch.ones(3), torch.tensor(1))
 
 
+def test_graphs_that_are_only_wrapped(torch: ModuleType) -> None:
+    from torch._higher_order_ops.hints_wrap import hints_wrapper
+    from torch._higher_order_ops.strict_mode import strict_mode
+
+    def function(self: Any, x: Any) -> Any:
+        strict = strict_mode(lambda a: (a + 1, a * 2), (x,))  # type: ignore[no-untyped-call] # torch's
+        return (*strict, hints_wrapper(lambda a: a.sin(), (x,), {}, hints={"fast": True}))
+
+    check(torch, function, torch.ones(3))
+
+
 def test_maps_and_scans(torch: ModuleType) -> None:
     from torch._higher_order_ops.map import map as mapped
     from torch._higher_order_ops.scan import scan
