@@ -365,6 +365,11 @@ def load(f: Source, map_location: Device | None = None, _extra_files: dict[str, 
 
 def save(m: ScriptModule | ScriptFunction, f: Source, _extra_files: Mapping[str, str | bytes] | None = None) -> None:
     """Write an archive of a module, or of a function, which becomes the ``forward`` of an empty module."""
+    if not isinstance(m, (ScriptModule, ScriptFunction)):
+        raise TypeError(
+            f"jit.save() takes a ScriptModule or a ScriptFunction, not {type(m).__name__}: of a module of Python's, "
+            "libtorch_ffi.save writes the state_dict()"
+        )
     module = ScriptModule._over(core.script_module_with(m)) if isinstance(m, ScriptFunction) else m
     module.save(f, _extra_files)
 

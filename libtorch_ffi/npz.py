@@ -6,6 +6,7 @@ to run them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from libtorch_ffi._binding import core
@@ -13,7 +14,6 @@ from libtorch_ffi.errors import ArchiveError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
     from typing import Any, BinaryIO
 
     import numpy as np
@@ -83,12 +83,14 @@ def save_npz(filename: str | os.PathLike[str], tensors: Mapping[str, Tensor]) ->
     Raises
     ------
     TypeError
-        If NumPy lacks a dtype.
+        If NumPy lacks a dtype, or there are no tensors by names.
     """
     import zipfile
 
     from numpy.lib import format as npy
 
+    if not isinstance(tensors, Mapping):
+        raise TypeError(f"save_npz() takes a file and then a dict of tensors, not {type(tensors).__name__}")
     arrays = {name: tensor.numpy(force=True) for name, tensor in tensors.items()}
     with zipfile.ZipFile(filename, "w") as archive:  # as np.savez does it, which has names of its own among the arrays'
         for name, array in arrays.items():
@@ -132,6 +134,8 @@ def _arrays(file: BinaryIO, mapped: str | os.PathLike[str] | None) -> Any:  # no
         return npy.open_memmap(mapped, mode="c") if mapped is not None else np.load(file, allow_pickle=False)
     with zipfile.ZipFile(file) as archive:
         names = [name for name in archive.namelist() if name.endswith(_SUFFIX)]
+        if not names and archive.namelist():
+            raise ValueError("it is an archive without an array in it; torch.save's are read by libtorch_ffi.load")
         return {name.removesuffix(_SUFFIX): npy.read_array(archive.open(name)) for name in names}
 
 

@@ -8,6 +8,7 @@ memory. The package safetensors reads and checks the header, and writes; it is i
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from libtorch_ffi._binding import core
@@ -15,7 +16,6 @@ from libtorch_ffi.errors import ArchiveError, LibtorchFFIError
 from libtorch_ffi.serialization.storages import Mapped, Read, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import ModuleType
     from typing import BinaryIO
 
@@ -98,8 +98,11 @@ def save_file(
     ------
     ArchiveError
         If a tensor has a dtype or layout that the format lacks, or the file cannot be written.
+    TypeError
+        If there are no tensors by names.
     """
     library = _library()
+    _check_named(tensors)
     kept = {name: _plain(name, tensor) for name, tensor in tensors.items()}  # alive until all is written
     specs = {
         name: library.TensorSpec(
@@ -163,7 +166,21 @@ def _layout(filename: str | os.PathLike[str], file: BinaryIO) -> tuple[list[Part
 
 
 def _damaged(filename: str | os.PathLike[str], error: Exception) -> ArchiveError:
-    return ArchiveError(f"{os.fspath(filename)!r} is no safetensors file, or damaged: {error}")
+    with open(filename, "rb") as file:  # noqa: PTH123 - may be a path of any kind
+        is_zip = file.read(2) == b"PK"
+    hint = ". It is a zip archive, as torch.save's are: libtorch_ffi.load reads those" if is_zip else ""
+    return ArchiveError(f"{os.fspath(filename)!r} is no safetensors file, or damaged: {error}{hint}")
+
+
+def _check_named(tensors: Mapping[str, Tensor]) -> None:
+    if not isinstance(tensors, Mapping):
+        raise TypeError(f"save_file() takes tensors by their names, a dict, not {type(tensors).__name__}")
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, core.Tensor):
+            raise TypeError(
+                f"save_file() takes tensors by their names, and {name!r} is {type(tensor).__name__}: the format has no "
+                "dicts within dicts, nor anything else; give each tensor a name of its own"
+            )
 
 
 def _plain(name: str, tensor: Tensor) -> Tensor:

@@ -67,8 +67,10 @@ class _Row(Module):
 
 def _checked(holder: Module, module: object) -> Module:
     if not isinstance(module, Module):
-        unpack = ": unpack it, Sequential(*layers)" if isinstance(module, (list, tuple)) else ""
-        raise TypeError(f"{type(holder).__name__} holds modules, not {type(module).__name__}{unpack}")
+        hint = ": unpack it, Sequential(*layers)" if isinstance(module, (list, tuple)) else ""
+        if type(module).__name__ == "ScriptModule":
+            hint = ": one of TorchScript is no nn.Module; call it in the forward of a module of your own"
+        raise TypeError(f"{type(holder).__name__} holds modules, not {type(module).__name__}{hint}")
     return module
 
 

@@ -313,6 +313,13 @@ def test_other_formats_are_refused_by_name(tmp_path: Path) -> None:
         jit.load(io.StringIO("text"))  # type: ignore[arg-type] # the mistake
 
 
+def test_what_is_no_script_module_is_not_saved_nor_held(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"not Linear: .* libtorch_ffi.save writes the state_dict"):
+        jit.save(lt.nn.Linear(1, 1), tmp_path / "x.pt")  # type: ignore[arg-type] # the mistake
+    with pytest.raises(TypeError, match=r"one of TorchScript is no nn\.Module"):
+        lt.nn.Sequential(module())  # type: ignore[arg-type] # likewise
+
+
 def test_an_attribute_that_is_not_there_is_told_without_addresses() -> None:
     with pytest.raises(AttributeError, match="has no attribute or method 'nothing'") as caught:
         module().nothing  # noqa: B018 - raises

@@ -100,3 +100,13 @@ def test_a_shape_that_no_file_has(shape: str, mmap: bool) -> None:
     Path("x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(16))
     with pytest.raises(ArchiveError, match=r"'x\.npy' is no file of NumPy's"):
         lt.npz.load_npy("x.npy", mmap=mmap)
+
+
+def test_what_is_no_file_of_arrays() -> None:
+    lt.save({"a": lt.ones(2)}, "x.pt")
+    with pytest.raises(ArchiveError, match=r"'x.pt'.*without an array in it; .* libtorch_ffi.load"):
+        lt.npz.load_npz("x.pt")
+    lt.npz.save_npz("none.npz", {})
+    assert lt.npz.load_npz("none.npz") == {}
+    with pytest.raises(TypeError, match="a file and then a dict of tensors, not str"):
+        lt.npz.save_npz({"a": lt.ones(2)}, "x.npz")

@@ -90,3 +90,22 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_meta_device() -> None:
     lt.safetensors.save_file({"a": lt.ones(2, 3)}, "x.safetensors")
     assert lt.safetensors.load_file("x.safetensors", device="meta")["a"].is_meta
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ([1], "a dict, not list"),
+        ({"a": {"b": 1}}, "'a' is dict: the format has no dicts within dicts"),
+        ({1: 2}, "1 is int"),
+    ],
+)
+def test_what_are_no_tensors_by_names(tensors: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        lt.safetensors.save_file(tensors, "x.safetensors")
+
+
+def test_a_file_of_torchs_is_told() -> None:
+    lt.save({"a": lt.ones(2)}, "x.pt")
+    with pytest.raises(ArchiveError, match=r"zip archive, as torch.save's are: libtorch_ffi.load reads those"):
+        lt.safetensors.load_file("x.pt")
