@@ -9,8 +9,6 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from libtorch_ffi.nn import functional as functional
     from libtorch_ffi.nn import init as init
     from libtorch_ffi.nn import utils as utils
@@ -166,13 +164,15 @@ _HOMES = {name: home for home, names in _CLASSES.items() for name in names}
 """The classes, and which module defines them: it is imported when one is named."""
 
 
-def __getattr__(name: str) -> "Any":
-    if name in _MODULES:
-        return importlib.import_module(f"libtorch_ffi.nn.{name}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"libtorch_ffi.nn.{_HOMES[name]}"), name)
-    hint = ": if torch has it, nn.functional has what it computes" if name[:1].isupper() else ""
-    raise AttributeError(f"module 'libtorch_ffi.nn' has no attribute {name!r}{hint}")
+if not TYPE_CHECKING:  # for whom every name would be here
+
+    def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            return importlib.import_module(f"libtorch_ffi.nn.{name}")
+        if name in _HOMES:
+            return getattr(importlib.import_module(f"libtorch_ffi.nn.{_HOMES[name]}"), name)
+        hint = ": if torch has it, nn.functional has what it computes" if name[:1].isupper() else ""
+        raise AttributeError(f"module 'libtorch_ffi.nn' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -84,12 +84,12 @@ class MultiheadAttention(Module):
         """
         if is_causal and attn_mask is None:
             raise RuntimeError("is_causal says that attn_mask is causal, and takes one: give attn_mask as well")
-        sequences = (query, key, value)
+        sequences = [query, key, value]
         batched = query.dim() == _BATCHED
         if not batched:
-            sequences = tuple(given.unsqueeze(0) for given in sequences)
+            sequences = [given.unsqueeze(0) for given in sequences]
         elif not self.batch_first:
-            sequences = tuple(given.transpose(0, 1) for given in sequences)
+            sequences = [given.transpose(0, 1) for given in sequences]
         heads = self._heads(*sequences)
         padding = key_padding_mask if batched or key_padding_mask is None else key_padding_mask.unsqueeze(0)
         means, weights = self._attend(*heads, self._mask(padding, attn_mask, heads[0]), need_weights)

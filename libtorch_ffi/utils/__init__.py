@@ -4,10 +4,14 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
+    from libtorch_ffi.utils import data as data
+else:
+
+    def __getattr__(name: str) -> object:
+        if name == "data":
+            return importlib.import_module("libtorch_ffi.utils.data")
+        raise AttributeError(f"module 'libtorch_ffi.utils' has no attribute {name!r}")
 
 
-def __getattr__(name: str) -> "ModuleType":
-    if name == "data":
-        return importlib.import_module("libtorch_ffi.utils.data")
-    raise AttributeError(f"module 'libtorch_ffi.utils' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return ["data"]

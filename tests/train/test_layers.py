@@ -248,7 +248,7 @@ def test_a_sequence_goes_on_from_its_state(kind: type[Any]) -> None:
         (lambda: nn.LSTM(3, 0), ValueError, "hidden_size=0"),
         (lambda: nn.RNN(3, 4, nonlinearity="sin"), ValueError, "not 'sin'"),
         (lambda: nn.MultiheadAttention(10, 3), ValueError, "embed_dim must be divisible by num_heads"),
-        (lambda: nn.Transformer, AttributeError, r"no attribute 'Transformer': .* nn\.functional"),
+        (lambda: nn.Transformer, AttributeError, r"no attribute 'Transformer': .* nn\.functional"),  # type: ignore[attr-defined] # type checkers know
     ],
 )
 def test_bad_input_is_refused(wrong: Callable[[], Any], error: type[Exception], message: str) -> None:

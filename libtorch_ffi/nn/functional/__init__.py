@@ -88,6 +88,45 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from libtorch_ffi._C import OverloadPacket
 
+    adaptive_avg_pool1d: OverloadPacket
+    avg_pool1d: OverloadPacket
+    avg_pool2d: OverloadPacket
+    avg_pool3d: OverloadPacket
+    bilinear: OverloadPacket
+    celu_: OverloadPacket
+    channel_shuffle: OverloadPacket
+    conv1d: OverloadPacket
+    conv2d: OverloadPacket
+    conv3d: OverloadPacket
+    conv_tbc: OverloadPacket
+    conv_transpose1d: OverloadPacket
+    conv_transpose2d: OverloadPacket
+    conv_transpose3d: OverloadPacket
+    cosine_similarity: OverloadPacket
+    elu_: OverloadPacket
+    gelu: OverloadPacket
+    hardshrink: OverloadPacket
+    hardtanh_: OverloadPacket
+    leaky_relu_: OverloadPacket
+    linear: OverloadPacket
+    logsigmoid: OverloadPacket
+    one_hot: OverloadPacket
+    pad: OverloadPacket
+    pairwise_distance: OverloadPacket
+    pdist: OverloadPacket
+    pixel_shuffle: OverloadPacket
+    pixel_unshuffle: OverloadPacket
+    prelu: OverloadPacket
+    relu_: OverloadPacket
+    rrelu_: OverloadPacket
+    scaled_dot_product_attention: OverloadPacket
+    selu_: OverloadPacket
+    sigmoid: OverloadPacket
+    softplus: OverloadPacket
+    softshrink: OverloadPacket
+    tanh: OverloadPacket
+    threshold_: OverloadPacket
+
 __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
@@ -207,14 +246,16 @@ _RENAMED = {"logsigmoid": "log_sigmoid"}
 """Names whose operator is called otherwise."""
 
 
-def __getattr__(name: str) -> OverloadPacket:
-    known = name in _OPERATORS or name in _RENAMED
-    packet = core.function_packet(f"aten::{_RENAMED.get(name, name)}") if known else None
-    if packet is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    setattr(sys.modules[__name__], name, packet)
-    return packet
+if not TYPE_CHECKING:  # for whom every name would be here
+
+    def __getattr__(name: str) -> object:
+        known = name in _OPERATORS or name in _RENAMED
+        packet = core.function_packet(f"aten::{_RENAMED.get(name, name)}") if known else None
+        if packet is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        setattr(sys.modules[__name__], name, packet)
+        return packet
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_OPERATORS, *_RENAMED})
+    return sorted({*__all__, *_OPERATORS, *_RENAMED})
