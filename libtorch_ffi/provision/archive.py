@@ -31,7 +31,8 @@ _BLOCK = 1 << 19
 _TAIL_SHARE = 400
 
 _MOST_READ = 1 << 25
-"""The largest member, in bytes, that is read into memory; torch's RECORD, the largest there is, has 1.1 MB in 2.5.0."""
+"""The largest member and the largest directory, in bytes, that are read into memory; torch's RECORD, the largest such
+member that there is, has 1.1 MB in 2.5.0."""
 
 _AT_ONCE = 1 << 18
 """Up to which size, packed and not, a member is inflated in one call: thousands of headers are smaller."""
@@ -69,11 +70,12 @@ class Archive:
     def __init__(self, ranges: Ranges) -> None:
         self.ranges = ranges
         # A directory takes up to a five-hundredth of a wheel: with that much of the end, one request finds it.
-        tail_start = max(0, ranges.size - max(TAIL, ranges.size // _TAIL_SHARE))
+        tail_start = max(0, ranges.size - max(TAIL, min(ranges.size // _TAIL_SHARE, _MOST_READ)))
         tail = b"".join(ranges.blocks(tail_start, ranges.size))
         self._tail, self._tail_start = memoryview(tail), tail_start
         try:
             place = directory.find(tail, ranges.size)
+            _check_length(place)
             early = b"".join(ranges.blocks(place.start, tail_start)) if place.start < tail_start else b""
             data = early + tail[max(place.start - tail_start, 0) : place.stop - tail_start]
             found = directory.read(data, place)
@@ -158,6 +160,12 @@ class Archive:
         """Return for each member's offset where the next one begins; only the local header tells more exactly."""
         offsets = sorted(member.offset for member in self.members.values())
         return dict(zip(offsets, [*offsets[1:], self._directory_start], strict=bool(offsets)))
+
+
+def _check_length(place: directory.Place) -> None:
+    length = place.stop - place.start
+    if length > _MOST_READ:
+        raise ValueError(f"its directory has {length} bytes, where {_MOST_READ} are believed")
 
 
 class LocalFile:

@@ -11,6 +11,7 @@ import archives
 import pytest
 
 from libtorch_ffi.errors import IntegrityError
+from libtorch_ffi.provision import archive as archive_module
 from libtorch_ffi.provision import directory
 from libtorch_ffi.provision.archive import Archive
 
@@ -42,6 +43,41 @@ FILES = {
     "a/three.h": bytes(range(256)) * 40,
     "c/noise": archives.NOISE[: directory.TAIL],
 }
+
+
+class Endless:
+    """What a server that lies about a size would give, as far as it is asked for."""
+
+    name = "endless"
+    size = 1 << 50
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def blocks(self, start: int, stop: int) -> Generator[bytes, None, None]:
+        while start < stop:
+            block = bytes(min(stop - start, 1 << 20))
+            self.given += len(block)
+            start += len(block)
+            yield block
+
+
+def test_no_more_is_read_into_memory_than_an_archive_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_module, "_MOST_READ", 1 << 18)
+    endless = Endless()
+    with pytest.raises(IntegrityError, match="no directory at its end"):
+        Archive(endless)
+    assert endless.given == 1 << 18
+
+
+def test_a_directory_that_is_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranges = Memory(archives.zipped({f"folder/file-{number}.h": b"" for number in range(3000)}))
+    assert len(Archive(ranges).members) == 3000
+    monkeypatch.setattr(archive_module, "_MOST_READ", 1 << 17)
+    ranges.asked.clear()
+    with pytest.raises(IntegrityError, match=r"its directory has \d{6} bytes, where 131072 are believed"):
+        Archive(ranges)
+    assert len(ranges.asked) == 1
 
 
 @pytest.mark.parametrize("block", [1, 7, 4096, 1 << 20])
