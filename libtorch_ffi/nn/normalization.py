@@ -96,9 +96,10 @@ class GroupNorm(Module):
 class _BatchNorm(Module):
     _dimensions: ClassVar[tuple[int, ...]]
 
-    def __init_subclass__(cls, dimensions: tuple[int, ...]) -> None:
+    def __init_subclass__(cls, dimensions: tuple[int, ...] | None = None) -> None:
         super().__init_subclass__()
-        cls._dimensions = dimensions
+        if dimensions is not None:
+            cls._dimensions = dimensions
 
     def __init__(
         self,

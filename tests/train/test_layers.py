@@ -254,3 +254,28 @@ def test_a_sequence_goes_on_from_its_state(kind: type[Any]) -> None:
 def test_bad_input_is_refused(wrong: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         wrong()
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "shape"),
+    [
+        (nn.BatchNorm2d, (3,), (2, 3, 4, 4)),
+        (nn.Conv2d, (3, 2, 1), (2, 3, 4, 4)),
+        (nn.LSTM, (3, 4), (2, 3)),
+        (nn.MaxPool2d, (2,), (2, 3, 4, 4)),
+        (nn.ReLU, (), (2,)),
+        (nn.Dropout, (0.5,), (2,)),
+        (nn.MSELoss, (), (2,)),
+    ],
+)
+def test_layers_have_subclasses(kind: type[Any], arguments: tuple[Any, ...], shape: tuple[int, ...]) -> None:
+    class Own(kind):  # type: ignore[misc] # one of several
+        def forward(self, *args: Any) -> Any:
+            return super().forward(*args)
+
+    own, plain = Own(*arguments).eval(), kind(*arguments).eval()
+    own.load_state_dict(plain.state_dict())
+    x = (lt.ones(shape),) * (2 if kind is nn.MSELoss else 1)
+    for mine, reference in zip(leaves(own(*x)), leaves(plain(*x)), strict=True):
+        assert lt.equal(mine, reference)
+    assert repr(own) == repr(plain).replace(kind.__name__, "Own")
