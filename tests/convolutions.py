@@ -50,17 +50,28 @@ def relu(source: str, result: str, written: str = "") -> exported.Document:
     return call(f"relu{written}.default", result, self=source)
 
 
+def tail(source: str, result: str) -> list[exported.Document]:
+    """Return as many convolutions as it takes for weights to be laid out, the last of them by ``v``."""
+    names = [source, *(f"{source}{i}" for i in range(4))]
+    padded = {"padding": [1, 1], "groups": WIDE}
+    return [
+        *(conv(*pair, **padded) for pair in zip(names, ["u"] * 4, names[1:], strict=False)),
+        conv(names[-1], "v", result),
+    ]
+
+
 def chain(options: dict[str, Any] | None = None, kind: str = "conv2d.default") -> list[exported.Document]:
-    """Return a convolution, its normalization, an activation in place, and a convolution that makes ``y``."""
+    """Return a convolution by ``w``, its normalization, an activation in place, and a `tail` that makes ``y``."""
     bias = {} if kind == "convolution.default" else {"bias": "b"}
     first = conv("x", "w", "c", kind, **bias, **(options or {}))
-    return [first, norm("c", "n"), relu("n", "r", "_"), conv("r", "v", "y")]
+    return [first, norm("c", "n"), relu("n", "r", "_"), *tail("r", "y")]
 
 
 def state(groups: int = 1, kernel: tuple[int, ...] = (3, 3), dtype: lt.dtype = lt.float32) -> dict[str, lt.Tensor]:
     """Return the tensors of `chain`, seeded."""
     lt.manual_seed(0)
     made = {"w": lt.randn(WIDE, CHANNELS // groups, *kernel), "b": lt.randn(WIDE), "v": lt.randn(5, WIDE, 1, 1)}
+    made["u"] = lt.randn(WIDE, 1, 3, 3)
     made |= {name: lt.randn(WIDE) for name in ("gamma", "beta", "mean")}
     made["variance"] = lt.rand(WIDE) + 0.5
     return {name: value.to(dtype) for name, value in made.items()}
@@ -105,8 +116,12 @@ def assert_same(plain: export.ExportedProgram, fast: export.ExportedProgram, x: 
         assert found.shape == expected.shape
         assert found.stride() == expected.stride()
         assert found.dtype == expected.dtype
-        if expected.numel():
-            assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+        assert is_near(found, expected)
+
+
+def is_near(found: lt.Tensor, expected: lt.Tensor) -> bool:
+    """Whether two tensors are the same to 1e-5 of the largest number."""
+    return not expected.numel() or bool((found - expected).abs().max() <= 1e-5 * expected.abs().max())
 
 
 def assert_fails_alike(plain: export.ExportedProgram, fast: export.ExportedProgram, x: lt.Tensor) -> None:

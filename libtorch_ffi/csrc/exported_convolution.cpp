@@ -6,7 +6,6 @@
 // gives them, because those can be seen, and because a view may count on them.
 //
 // Never fuses an activation with a convolution, which oneDNN offers: its relu makes 0 of a NaN, and little is gained.
-// Never lays out one that stands alone: what turning its input and its result costs may be more than it gains.
 #include <ATen/NativeFunctions.h>
 
 #include <unordered_set>
@@ -20,8 +19,11 @@ using c10::IValue;
 using Nodes = std::vector<std::shared_ptr<Node>>;
 using Sizes = std::vector<int64_t>;
 
-/// A region has at least so many convolutions.
-constexpr int kFewConvolutions = 2;
+/// A region has at least so many convolutions of more than one point: for those of one point libtorch's own kernel,
+/// which multiplies matrices as they lie, is as fast, and with fewer the two ends cost what is gained between them.
+constexpr int kFewConvolutions = 4;
+/// Numbers that come into a region: for fewer, what the calls of oneDNN cost is more than they gain.
+constexpr int64_t kFewNumbers = 2048;
 /// No real convolution has a larger stride or dilation; arithmetic with these stays within 64 bits.
 constexpr int64_t kLargestStep = int64_t{1} << 20;
 /// oneDNN is reached for images only: libtorch's operators take no other rank in all releases.
@@ -483,15 +485,18 @@ bool minds_no_layout(const Node& node) {
            (calls(node, "aten::dropout") && is_constant(node.operands().at(2), false));
 }
 
-/// Looks, at the beginning of a region, whether the plain program would give default strides to all that is computed
-/// in it; if so, its slot is filled.
+/// Looks, at the beginning of a region, whether its first input is worth it, and whether the plain program would give
+/// default strides to all that is computed in it; if so, its slot is filled.
 class RegionStart final : public Node {
   public:
+    /// The first entry is the input of the first convolution, a slot.
     RegionStart(std::vector<Operand> entries, size_t region)
         : Node("the beginning of convolutions", std::move(entries), {}), region_(region) {}
 
     void run(Frame& frame) const override {
-        const bool fits = is_for_inference(frame) && at::globalContext().userEnabledMkldnn() &&
+        const IValue& first = frame.slots[operands_.at(0).index];
+        const bool fits = is_for_inference(frame) && at::globalContext().userEnabledMkldnn() && is_plain_float(first) &&
+                          first.toTensor().numel() >= kFewNumbers &&
                           std::all_of(operands_.begin(), operands_.end(), [&](const Operand& operand) {
                               return is_default(operand.kind == Operand::Kind::state ? frame.state.at(operand.index)
                                                                                      : frame.slots[operand.index]);
@@ -628,10 +633,12 @@ class Rewriting {
         int convolutions = 0;
         size_t end = begin;
         for (; end < steps_.size() && (steps_[end].is_packable() || is_neutral(steps_[end])); ++end) {
-            convolutions += steps_[end].is_packable() ? 1 : 0;
+            convolutions += steps_[end].is_packable() && is_wide(*steps_[end].layer) ? 1 : 0;
         }
         return convolutions >= kFewConvolutions ? end : begin;
     }
+
+    static bool is_wide(const Layer& layer) { return layer.shape[2] > 1 || layer.shape[3] > 1; }
 
     static bool is_neutral(const Step& step) { return !step.layer.has_value() && minds_no_layout(*step.node); }
 

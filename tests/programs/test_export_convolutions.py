@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,10 +16,12 @@ from convolutions import (
     call,
     chain,
     conv,
+    is_near,
     norm,
     program_of,
     relu,
     state,
+    tail,
     uses_copy,
 )
 
@@ -31,12 +34,7 @@ if TYPE_CHECKING:
 
     from libtorch_ffi import export
 
-needs_onednn = pytest.mark.skipif(
-    not (hasattr(lt.ops, "mkldnn") and hasattr(lt.ops.mkldnn, "_convolution_pointwise")), reason="there is no oneDNN"
-)
 
-
-@needs_onednn
 @pytest.mark.parametrize(
     ("options", "groups", "kernel"),
     [
@@ -56,9 +54,9 @@ def test_shapes(kind: str, options: dict[str, Any], groups: int, kernel: tuple[i
         whole = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1}
         options = {**whole, **options, "bias": None, "transposed": False, "output_padding": [0, 0]}
     plain, fast = both(chain(options, kind), state(groups, kernel), "y")
-    for sizes in ((1, CHANNELS, 9, 8), (3, CHANNELS, 24, 31)):
+    for sizes in ((1, CHANNELS, 20, 19), (1, CHANNELS, 7, 9), (3, CHANNELS, 24, 31)):
         assert_same(plain, fast, lt.randn(*sizes))
-    x = lt.randn(2, CHANNELS, 12, 12)
+    x = lt.randn(2, CHANNELS, 20, 20)
     assert not uses_copy(plain, "w", x)
     assert all(uses_copy(fast, name, x) for name in ("w", "v", *STATISTICS))
 
@@ -67,8 +65,8 @@ def test_shapes(kind: str, options: dict[str, Any], groups: int, kernel: tuple[i
 @pytest.mark.parametrize("word", ["same", "valid"])
 def test_padding_by_a_word(word: str, kernel: tuple[int, int]) -> None:
     plain, fast = both(chain({"padding": word, "dilation": [2, 1]}, "conv2d.padding"), state(kernel=kernel), "y")
-    assert_same(plain, fast, lt.randn(2, CHANNELS, 9, 8))
-    assert uses_copy(fast, "w", lt.randn(2, CHANNELS, 9, 8))
+    assert_same(plain, fast, lt.randn(2, CHANNELS, 20, 19))
+    assert uses_copy(fast, "w", lt.randn(2, CHANNELS, 20, 19))
 
 
 @pytest.mark.parametrize("dims", [1, 3])
@@ -116,16 +114,24 @@ def test_a_normalization_without_weights(missing: str) -> None:
     assert uses_copy(fast, "mean", lt.randn(2, CHANNELS, 7, 6))
 
 
-def test_a_convolution_that_stands_alone_is_not_copied() -> None:
-    fast = program_of([conv("x", "w", "c"), relu("c", "y")], state(), "y").optimize_for_inference()
-    assert not uses_copy(fast, "w", lt.randn(1, CHANNELS, 9, 9))
+@pytest.mark.parametrize("more", [0, 2, 3])
+def test_convolutions_that_are_few_are_not_laid_out(more: int) -> None:
+    names = [*(f"r{i}" for i in range(more)), "y"]
+    rest = [conv(read, "u", written, padding=[1, 1], groups=WIDE) for read, written in pairwise(names)]
+    fast = program_of([conv("x", "w", "c"), relu("c", names[0]), *rest], state(), "y").optimize_for_inference()
+    assert uses_copy(fast, "w", lt.randn(1, CHANNELS, 20, 20)) == (more == 3)
+
+
+def test_a_small_input_goes_the_plain_way() -> None:
+    plain, fast = both(chain(), state(), "y")
+    x = lt.randn(1, CHANNELS, 9, 9)
+    assert lt.equal(plain(x)[0], fast(x)[0])
+    assert not uses_copy(fast, "v", x)
 
 
 def test_a_convolution_that_something_else_reads_keeps_its_normalization() -> None:
-    plain, fast = both(
-        [conv("x", "w", "c"), norm("c", "n"), relu("n", "r"), conv("r", "v", "y")], state(), "n", "c", "y"
-    )
-    x = lt.randn(2, CHANNELS, 9, 9)
+    plain, fast = both([conv("x", "w", "c"), norm("c", "n"), relu("n", "r"), *tail("r", "y")], state(), "n", "c", "y")
+    x = lt.randn(2, CHANNELS, 20, 20)
     assert_same(plain, fast, x)
     assert not uses_copy(fast, "gamma", x)
 
@@ -136,7 +142,7 @@ def test_a_normalization_in_training_stays() -> None:
         if item["name"] == "training":
             item["arg"] = {"as_bool": True}
     plain, fast = both(nodes, state(), "y")
-    x = lt.randn(2, CHANNELS, 9, 9)
+    x = lt.randn(2, CHANNELS, 20, 20)
     assert_same(plain, fast, x)
     assert lt.equal(dict(plain.named_parameters())["mean"], dict(fast.named_parameters())["mean"])
     assert not uses_copy(fast, "gamma", x)
@@ -146,8 +152,8 @@ def test_an_infinite_factor_is_not_folded() -> None:
     tensors = state()
     tensors["variance"][0] = -1
     plain, fast = both(chain(), tensors, "n", "y")
-    assert lt.isnan(plain(lt.randn(1, CHANNELS, 9, 9))[0]).any()
-    assert not uses_copy(fast, "beta", lt.randn(1, CHANNELS, 9, 9).abs() * 0)
+    assert lt.isnan(plain(lt.randn(1, CHANNELS, 20, 20))[0]).any()
+    assert not uses_copy(fast, "beta", lt.randn(1, CHANNELS, 20, 20).abs() * 0)
 
 
 def test_what_is_not_a_number_stays_so() -> None:
@@ -169,7 +175,7 @@ def test_what_is_not_a_number_stays_so() -> None:
 )
 def test_a_tensor_that_changes_is_noticed(name: str, change: Callable[[export.ExportedProgram, str], Any]) -> None:
     plain, fast = both(chain(), state(), "y")
-    x = lt.randn(2, CHANNELS, 9, 9)
+    x = lt.randn(2, CHANNELS, 20, 20)
     before = fast(x)[0].clone()
     for program in (plain, fast):
         change(program, name)
@@ -183,7 +189,7 @@ def test_a_tensor_that_changes_is_noticed(name: str, change: Callable[[export.Ex
 def test_gradients_go_the_plain_way() -> None:
     gradients = []
     for program in both(chain(), state(), "y"):
-        x = lt.ones(2, CHANNELS, 9, 9).requires_grad_()
+        x = lt.ones(2, CHANNELS, 20, 20).requires_grad_()
         parameters = {name: value for name, value in program.named_parameters() if name not in ("mean", "variance")}
         for parameter in parameters.values():
             parameter.requires_grad = True
@@ -199,20 +205,20 @@ def test_without_gradients_parameters_that_want_them_are_no_hindrance() -> None:
     plain, fast = both(chain(), state(), "y")
     fast.requires_grad_()
     with lt.no_grad():
-        assert_same(plain, fast, lt.randn(2, CHANNELS, 9, 9).requires_grad_())
-        assert uses_copy(fast, "w", lt.randn(2, CHANNELS, 9, 9))
+        assert_same(plain, fast, lt.randn(2, CHANNELS, 20, 20).requires_grad_())
+        assert uses_copy(fast, "w", lt.randn(2, CHANNELS, 20, 20))
 
 
 def test_autocast_goes_the_plain_way() -> None:
     plain, fast = both(chain(), state(), "y")
-    x = lt.randn(2, CHANNELS, 9, 9)
+    x = lt.randn(2, CHANNELS, 20, 20)
     with lt.autocast("cpu", dtype=lt.bfloat16):
         assert lt.equal(plain(x)[0], fast(x)[0])
 
 
 def test_tangents_go_the_plain_way() -> None:
     found = []
-    x, tangent = lt.randn(2, CHANNELS, 9, 9), lt.randn(2, CHANNELS, 9, 9)
+    x, tangent = lt.randn(2, CHANNELS, 20, 20), lt.randn(2, CHANNELS, 20, 20)
     for program in both(chain(), state(), "y"):
         with lt.autograd.forward_ad.dual_level():
             result = program(lt.autograd.forward_ad.make_dual(x, tangent))[0]
@@ -224,7 +230,7 @@ def test_tangents_go_the_plain_way() -> None:
 
 def test_doubles_stay_as_they_are() -> None:
     plain, fast = both(chain(), state(dtype=lt.float64), "y")
-    x = lt.randn(2, CHANNELS, 9, 9, dtype=lt.float64)
+    x = lt.randn(2, CHANNELS, 20, 20, dtype=lt.float64)
     assert lt.equal(plain(x)[0], fast(x)[0])
 
 
@@ -240,63 +246,62 @@ def test_doubles_stay_as_they_are() -> None:
 )
 def test_inputs_of_other_layouts(prepare: Callable[[lt.Tensor], lt.Tensor]) -> None:
     plain, fast = both(chain({"padding": [1, 1]}), state(), "y", "r")
-    assert_same(plain, fast, prepare(lt.randn(2, CHANNELS, 12, 10)))
+    assert_same(plain, fast, prepare(lt.randn(2, CHANNELS, 24, 20)))
 
 
 def test_the_results_of_a_region_have_the_strides_of_the_plain_program() -> None:
     nodes = [
         conv("x", "w", "c", padding=[1, 1]),
         relu("c", "r", "_"),
-        conv("r", "u", "d", padding=[1, 1]),
+        conv("r", "s", "d", padding=[1, 1]),
         call("add_.Tensor", "e", self="d", other="c"),
         call("max_pool2d_with_indices.default", "m", "i", self="e", kernel_size=[2, 2]),
         call("mean.dim", "z", self="m", dim=[2, 3], keepdim=True),
         call("mul.Tensor", "g", self="m", other="z"),
+        *tail("m", "q"),
         call("view.default", "y", self="g", size=[-1]),
     ]
-    tensors = {"w": state()["w"], "u": lt.randn(WIDE, WIDE, 3, 3)}
-    plain, fast = both(nodes, tensors, "y", "c", "d", "i", "z")
-    for sizes in ((1, CHANNELS, 8, 8), (2, CHANNELS, 6, 10), (2, CHANNELS, 2, 2)):
+    tensors = {**state(), "s": lt.randn(WIDE, WIDE, 3, 3)}
+    plain, fast = both(nodes, tensors, "y", "c", "d", "i", "z", "q")
+    for sizes in ((1, CHANNELS, 20, 20), (2, CHANNELS, 16, 22), (99, CHANNELS, 2, 2)):
         assert_same(plain, fast, lt.randn(*sizes))
-    results = fast(lt.randn(1, CHANNELS, 8, 8))
-    assert results[1].is_contiguous()
-    assert uses_copy(fast, "w", lt.randn(2, CHANNELS, 8, 8))
+    assert uses_copy(fast, "w", lt.randn(2, CHANNELS, 20, 20))
 
 
 def test_what_is_written_in_place_stays_one_tensor() -> None:
     nodes = [
         conv("x", "w", "c"),
         relu("c", "r", "_"),
-        conv("r", "v", "y"),
+        *tail("r", "y"),
         call("mul_.Tensor", "after", self="r", other=2),
     ]
     plain, fast = both(nodes, state(), "y", "c", "r", "after")
-    assert_same(plain, fast, lt.randn(2, CHANNELS, 9, 9))
-    _, first, second, third = fast(lt.randn(2, CHANNELS, 9, 9))
+    assert_same(plain, fast, lt.randn(2, CHANNELS, 20, 20))
+    _, first, second, third = fast(lt.randn(2, CHANNELS, 20, 20))
     assert first.data_ptr() == second.data_ptr() == third.data_ptr()
 
 
 def test_an_input_that_the_program_writes_to() -> None:
-    nodes = [relu("x", "r", "_"), conv("r", "w", "c"), relu("c", "d"), conv("d", "v", "y")]
-    x = lt.randn(1, CHANNELS, 9, 9)
+    nodes = [relu("x", "r", "_"), conv("r", "w", "c"), relu("c", "d"), *tail("d", "y")]
+    x = lt.randn(1, CHANNELS, 20, 20)
     given = [x.clone(), x.clone()]
     results = [program(value)[0] for program, value in zip(both(nodes, state(), "y"), given, strict=True)]
-    assert lt.allclose(*results, atol=1e-4)
+    assert is_near(*results)
     assert lt.equal(given[0], given[1])
     assert lt.equal(given[1], lt.relu(x))
 
 
 def test_a_slot_that_is_written_twice_is_no_sign_of_anything() -> None:
-    nodes = [relu("x", "c"), conv("c", "w", "c"), norm("c", "n"), relu("n", "r"), conv("r", "v", "y")]
+    nodes = [relu("x", "c"), conv("c", "w", "c"), norm("c", "n"), relu("n", "r"), *tail("r", "y")]
     plain, fast = both(nodes, state(), "y")
-    assert_same(plain, fast, lt.randn(2, CHANNELS, 9, 9))
+    assert_same(plain, fast, lt.randn(2, CHANNELS, 20, 20))
     nodes = [conv("x", "w", "c"), norm("c", "c"), relu("c", "y")]
-    assert_same(*both(nodes, state(), "y"), lt.randn(2, CHANNELS, 9, 9))
+    assert_same(*both(nodes, state(), "y"), lt.randn(2, CHANNELS, 20, 20))
 
 
 def test_it_may_be_called_twice() -> None:
     plain, fast = both(chain(), state(), "y")
-    x = lt.randn(1, CHANNELS, 9, 9)
+    x = lt.randn(1, CHANNELS, 20, 20)
     expected = fast(x)[0]
     assert lt.equal(fast.optimize_for_inference()(x)[0], expected)
     assert_same(plain, fast, x)
@@ -304,12 +309,12 @@ def test_it_may_be_called_twice() -> None:
 
 def test_threads_share_a_program() -> None:
     plain, fast = both(chain(), state(), "y")
-    inputs = [lt.randn(1 + i % 3, CHANNELS, 8 + i % 5, 9) for i in range(24)]
+    inputs = [lt.randn(1 + i % 3, CHANNELS, 20 + i % 5, 20) for i in range(24)]
     wrong: list[int] = []
 
     def work(start: int) -> None:
         turns = range(start, len(inputs), 4)
-        wrong.extend(i for i in turns if not lt.allclose(plain(inputs[i])[0], fast(inputs[i])[0], atol=1e-3))
+        wrong.extend(i for i in turns if not is_near(fast(inputs[i])[0], plain(inputs[i])[0]))
 
     workers = [threading.Thread(target=work, args=(start,)) for start in range(4)]
     for worker in workers:
