@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import exported
@@ -53,11 +54,8 @@ def relu(source: str, result: str, written: str = "") -> exported.Document:
 def tail(source: str, result: str) -> list[exported.Document]:
     """Return as many convolutions as it takes for weights to be laid out, the last of them by ``v``."""
     names = [source, *(f"{source}{i}" for i in range(4))]
-    padded = {"padding": [1, 1], "groups": WIDE}
-    return [
-        *(conv(*pair, **padded) for pair in zip(names, ["u"] * 4, names[1:], strict=False)),
-        conv(names[-1], "v", result),
-    ]
+    wide = [conv(read, "u", written, padding=[1, 1], groups=WIDE) for read, written in pairwise(names)]
+    return [*wide, conv(names[-1], "v", result)]
 
 
 def chain(options: dict[str, Any] | None = None, kind: str = "conv2d.default") -> list[exported.Document]:

