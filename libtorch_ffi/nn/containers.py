@@ -39,6 +39,9 @@ class _Row(Module):
         self._modules.clear()
         self.extend(held)
 
+    def __add__(self, other: Iterable[Module]) -> Self:
+        return type(self)().extend(self).extend(other)
+
     def __len__(self) -> int:
         return len(self._modules)
 

@@ -75,10 +75,21 @@ class _Recurrent(Module):
         """Return what the operator computes of a batch: the results, and the last states."""
         if input.shape[-1] != self.input_size:
             raise RuntimeError(f"expected an input of {self.input_size} elements a step, but got {input.shape[-1]}")
+        if state is not None:
+            self._check(state, begin)
         options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first)
         weights = [getattr(self, name) for name, _ in self._shapes()]
         found: Any = one(self._operator)(input, begin if state is None else state, weights, *options)
         return tuple(found)
+
+    def _check(self, state: Any, begin: Any) -> None:
+        """Refuse a state that is not of the shape of the one to begin with: the operator would not."""
+        states, wanted = (state, begin) if isinstance(begin, tuple) else ((state,), (begin,))
+        if not isinstance(states, (tuple, list)) or len(states) != len(wanted):
+            raise TypeError(f"{type(self).__name__} has a state of {len(wanted)} tensors, in a tuple")
+        for given, own in zip(states, wanted, strict=True):
+            if given.shape != own.shape:
+                raise RuntimeError(f"Expected hidden size {tuple(own.shape)}, got {list(given.shape)}")
 
     def _batch(self, input: Tensor) -> tuple[Tensor, bool]:
         """Return a batch, of the one sequence where it is one, and whether it was a batch already."""
@@ -165,7 +176,7 @@ class LSTM(_Recurrent):
     def forward(self, input: Tensor, hx: Pair | None = None) -> tuple[Tensor, Pair]:
         """Return the result of each step, and the last state and memory, (layers * directions, batch, hidden) each."""
         batch, batched = self._batch(input)
-        state = hx if hx is None or batched else (hx[0].unsqueeze(1), hx[1].unsqueeze(1))
+        state = hx if hx is None or batched or not isinstance(hx, tuple) else tuple(part.unsqueeze(1) for part in hx)
         result, hidden, memory = self._run(batch, state, (self._begin(batch), self._begin(batch)))
         if batched:
             return result, (hidden, memory)

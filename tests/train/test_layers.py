@@ -246,6 +246,9 @@ def test_a_sequence_goes_on_from_its_state(kind: type[Any]) -> None:
         (lambda: nn.LSTM(3, 4)(lt.ones(5, 2, 2)), RuntimeError, "expected an input of 3 elements a step, but got 2"),
         (lambda: nn.GRU(3, 4)(lt.ones(3)), ValueError, "GRU: expected input to be 2D or 3D, got 1D instead"),
         (lambda: nn.LSTM(3, 0), ValueError, "hidden_size=0"),
+        (lambda: nn.GRU(3, 4)(lt.ones(5, 2, 3), lt.zeros(1, 2, 5)), RuntimeError, r"size \(1, 2, 4\), got \[1, 2, 5\]"),
+        (lambda: nn.LSTM(3, 4)(lt.ones(5, 3), (lt.zeros(1, 4), lt.zeros(1, 5))), RuntimeError, r"got \[1, 1, 5\]"),
+        (lambda: nn.LSTM(3, 4)(lt.ones(5, 2, 3), lt.zeros(1, 2, 4)), TypeError, "a state of 2 tensors, in a tuple"),
         (lambda: nn.RNN(3, 4, nonlinearity="sin"), ValueError, "not 'sin'"),
         (lambda: nn.MultiheadAttention(10, 3), ValueError, "embed_dim must be divisible by num_heads"),
         (lambda: nn.Transformer, AttributeError, r"no attribute 'Transformer': .* nn\.functional"),  # type: ignore[attr-defined] # type checkers know

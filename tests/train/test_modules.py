@@ -288,6 +288,7 @@ def test_rows_change() -> None:
     part = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.GELU())[1:]
     assert isinstance(part, nn.Sequential)
     assert lt.equal(part(lt.ones(2)), nn.GELU()(lt.ones(2).tanh()))
+    assert [type(module).__name__ for module in part + nn.ModuleList([nn.Sigmoid()])] == ["Tanh", "GELU", "Sigmoid"]
     named = nn.Sequential({"first": nn.Linear(1, 1), "second": nn.ReLU()})
     assert list(named.state_dict()) == ["first.weight", "first.bias"]
     assert named.second is named[1]
