@@ -196,10 +196,9 @@ struct Layer {
                    return tensor.is_unchanged(frame);
                });
     }
-    /// Empties the slot of the convolution's own result, by which the normalization sees that it has been done.
     void note_folded(Frame& frame) const {
         if (norm) {
-            frame.slots[norm->operands()[kNormInput].index] = IValue();
+            Absorbed::note_done(*norm, frame);
         }
     }
     /// The input of a run; null where it is nothing that the folded weight may be used with.
@@ -209,21 +208,6 @@ struct Layer {
                              value.toTensor().numel() > 0;
         return fitting ? &value.toTensor() : nullptr;
     }
-};
-
-/// A normalization that is folded into the convolution before it: runs where that went the plain way.
-class FoldedNorm final : public Node {
-  public:
-    explicit FoldedNorm(std::shared_ptr<Node> plain) : Node(plain->label(), {}, {}), plain_(std::move(plain)) {}
-
-    void run(Frame& frame) const override {
-        if (!frame.slots[plain_->operands()[kNormInput].index].isNone()) {
-            plain_->run(frame);
-        }
-    }
-
-  private:
-    std::shared_ptr<Node> plain_;
 };
 
 /// A convolution by libtorch's own kernel, with the batch normalization after it in its weights.
@@ -613,13 +597,8 @@ class Rewriting {
     /// Whether a node is a normalization of a convolution's result that nothing else reads, and nothing reads what it
     /// gives besides.
     bool reads_alone(const Node& norm, const Node& convolution) const {
-        if (!is_norm(norm) || norm.targets().empty() || norm.targets()[0].slot == convolution.targets()[0].slot ||
-            norm.targets()[0].is_list || convolution.targets()[0].is_list) {
-            return false;
-        }
-        const Operand& input = norm.operands().at(kNormInput);
-        bool alone = input.kind == Operand::Kind::slot && input.index == convolution.targets()[0].slot && input.last;
-        for (size_t i = 1; i < norm.targets().size(); ++i) {
+        bool alone = is_norm(norm) && is_absorbable(norm, convolution);
+        for (size_t i = 1; alone && i < norm.targets().size(); ++i) {
             visit(norm.targets()[i], [&](size_t slot) { alone = alone && read_.count(slot) == 0; });
         }
         return alone;
@@ -644,7 +623,7 @@ class Rewriting {
 
     void add_alone(Step& step) {
         if (step.layer.has_value() && step.layer->norm) {
-            auto norm = std::make_shared<FoldedNorm>(step.layer->norm);
+            auto norm = std::make_shared<Absorbed>(step.layer->norm);
             made_.push_back(std::make_shared<FoldedConvolution>(std::move(*step.layer)));
             made_.push_back(std::move(norm));
         } else {
@@ -662,7 +641,7 @@ class Rewriting {
                 members.push_back(
                     std::make_shared<PackedConvolution>(std::move(*steps_[i].layer), std::move(weight), region));
                 if (norm) {
-                    members.push_back(std::make_shared<FoldedNorm>(norm));
+                    members.push_back(std::make_shared<Absorbed>(norm));
                 }
             } else {
                 members.push_back(std::move(steps_[i].node));

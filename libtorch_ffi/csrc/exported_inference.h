@@ -53,6 +53,33 @@ class Watched {
     c10::Storage memory_;  // held, so that no other one comes to lie at its address
 };
 
+/// Whether a node reads first what the node before it gives, and nothing else reads that.
+inline bool is_absorbable(const Node& node, const Node& before) {
+    if (node.targets().empty() || node.targets()[0].is_list || before.targets().empty() ||
+        before.targets()[0].is_list || node.targets()[0].slot == before.targets()[0].slot) {
+        return false;
+    }
+    const Operand& input = node.operands().at(0);
+    return input.kind == Operand::Kind::slot && input.index == before.targets()[0].slot && input.last;
+}
+
+/// A node whose work the node before it does, too, unless that went the plain way and left its own result.
+class Absorbed final : public Node {
+  public:
+    explicit Absorbed(std::shared_ptr<Node> plain) : Node(plain->label(), {}, {}), plain_(std::move(plain)) {}
+
+    void run(Frame& frame) const override {
+        if (!frame.slots[plain_->operands()[0].index].isNone()) {
+            plain_->run(frame);
+        }
+    }
+    /// Says in a run that its work is done.
+    static void note_done(const Node& plain, Frame& frame) { frame.slots[plain.operands()[0].index] = c10::IValue(); }
+
+  private:
+    std::shared_ptr<Node> plain_;
+};
+
 /// Puts linear layers on weights that are laid out once in place of those that do the same.
 void replace_linear_layers(std::vector<std::shared_ptr<Node>>& nodes, const std::vector<c10::IValue>& state);
 

@@ -1,8 +1,8 @@
 // Owns the nodes of a program that is run for inference: calls of aten::linear, and of aten::addmm that linear was
 // decomposed into, on weights that are laid out once for oneDNN's kernels. libtorch's own kernel (MKL's sgemm) lays a
-// weight out anew in each call, which for a batch of a few rows takes longer than the multiplication. Never decides
-// that a program is run so: its caller asks for it, because the layout is a second copy of the weights, and because
-// results differ from the plain call's in their last bits.
+// weight out anew in each call, which for a batch of a few rows takes longer than the multiplication. A gelu that alone
+// reads the product is computed with it. Never decides that a program is run so: its caller asks for it, because the
+// layout is a second copy of the weights, and because results differ from the plain call's in their last bits.
 #include <unordered_map>
 
 #include "exported_inference.h"
@@ -40,9 +40,11 @@ struct OneDnn {
 /// has changed since it was packed, and for inputs that oneDNN's kernel is not for.
 class PackedLinear final : public Node {
   public:
-    PackedLinear(std::shared_ptr<Node> plain, std::vector<Operand> operands, Watched weight, at::Tensor packed)
-        : Node(plain->label(), std::move(operands), plain->targets()),
+    PackedLinear(std::shared_ptr<Node> plain, std::shared_ptr<Node> gelu, std::vector<Operand> operands, Watched weight,
+                 at::Tensor packed)
+        : Node(plain->label(), std::move(operands), gelu ? gelu->targets() : plain->targets()),
           plain_(std::move(plain)),
+          gelu_(std::move(gelu)),
           weight_(std::move(weight)),
           packed_(std::move(packed)) {}
 
@@ -55,12 +57,15 @@ class PackedLinear final : public Node {
         frame.stack.push_back(operands_[kInput].read(frame));
         frame.stack.emplace_back(packed_);
         frame.stack.push_back(operands_[kBias].read(frame));
-        frame.stack.emplace_back("none");  // no operation is fused with it
+        frame.stack.emplace_back(gelu_ ? "gelu" : "none");
         frame.stack.emplace_back(c10::List<Optional<at::Scalar>>());
-        frame.stack.emplace_back();
+        frame.stack.push_back(gelu_ ? gelu_->operands()[1].constant : IValue());
         {
             const at::AutoDispatchBelowAutograd below;
             OneDnn::operators().multiply->callBoxed(&frame.stack);
+        }
+        if (gelu_) {
+            Absorbed::note_done(*gelu_, frame);
         }
         pop(frame);
     }
@@ -92,7 +97,7 @@ class PackedLinear final : public Node {
                                                      : operand.constant;
     }
 
-    std::shared_ptr<Node> plain_;
+    std::shared_ptr<Node> plain_, gelu_;  // the latter may be null
     Watched weight_;
     at::Tensor packed_;
 };
@@ -128,6 +133,16 @@ bool is_one(const Operand& operand) {
            operand.constant.toScalar().equal(1);
 }
 
+/// Whether a node is an activation that oneDNN can do in one go with a product. (Its relu makes 0 of a NaN.)
+bool is_gelu(const Node& node) {
+    if (!calls(node, "aten::gelu") || node.operands().at(1).kind != Operand::Kind::constant ||
+        !node.operands()[1].constant.isString()) {
+        return false;
+    }
+    const std::string& way = node.operands()[1].constant.toStringRef();
+    return way == "none" || way == "tanh";
+}
+
 /// A node's operands as those of aten::linear; nothing where it is no linear layer.
 std::vector<Operand> linear_operands(const Node& node, const std::unordered_map<size_t, Operand>& turned) {
     const auto& operands = node.operands();
@@ -148,15 +163,21 @@ void replace_linear_layers(std::vector<std::shared_ptr<Node>>& nodes, const std:
         return;
     }
     const auto turned = transposed(nodes);
-    for (auto& node : nodes) {
-        std::vector<Operand> operands = linear_operands(*node, turned);
+    for (size_t i = 0; i < nodes.size(); ++i) {
+        std::vector<Operand> operands = linear_operands(*nodes[i], turned);
         if (operands.empty() || operands[kInput].kind != Operand::Kind::slot ||
             operands[kWeight].kind != Operand::Kind::state || !is_packable(state.at(operands[kWeight].index))) {
             continue;
         }
+        std::shared_ptr<Node> gelu;
+        if (i + 1 < nodes.size() && is_gelu(*nodes[i + 1]) && is_absorbable(*nodes[i + 1], *nodes[i])) {
+            gelu = nodes[i + 1];
+            nodes[i + 1] = std::make_shared<Absorbed>(gelu);
+        }
         Watched weight(operands[kWeight].index, state);
         at::Tensor laid_out = packed(weight.tensor());
-        node = std::make_shared<PackedLinear>(node, std::move(operands), std::move(weight), std::move(laid_out));
+        nodes[i] = std::make_shared<PackedLinear>(nodes[i], std::move(gelu), std::move(operands), std::move(weight),
+                                                  std::move(laid_out));
     }
 }
 

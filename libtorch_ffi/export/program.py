@@ -231,9 +231,10 @@ class ExportedProgram:
 
         For float32 on the CPU; also for layers that ``run_decompositions()`` took apart. A batch normalization in
         evaluation mode is folded into the convolution whose result it alone reads. Where libtorch has oneDNN, linear
-        weights of at least 65,536 numbers are laid out; and chains of two-dimensional convolutions with at least four
-        kernels larger than 1 by 1 and nothing between them but normalizations, activations, sums, pooling and their
-        like, for contiguous inputs of at least 2,048 numbers. Results have the strides that they have without.
+        weights of at least 65,536 numbers are laid out, and a gelu after them is computed with them; likewise chains of
+        two-dimensional convolutions with at least four kernels larger than 1 by 1 and nothing between them but
+        normalizations, activations, sums, pooling and their like, for contiguous inputs of at least 2,048 numbers.
+        Results have the strides that they have without.
 
         The layout is a second copy of those weights, and results differ from the plain program's in their last bits. A
         call that asks for gradients or for autocast goes the plain way; so does a weight, or a statistic, that was

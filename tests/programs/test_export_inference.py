@@ -151,6 +151,33 @@ def test_a_bias() -> None:
         assert lt.allclose(program(x)["y"], plain(x)["y"], atol=1e-4)
 
 
+@pytest.mark.parametrize("way", ["none", "tanh"])
+def test_an_activation_that_is_done_with_the_product(way: str) -> None:
+    layer = node("aten.linear.default", {"input": tensor("x"), "weight": tensor("w")}, "sum")
+    nodes = [layer, node("aten.gelu.default", {"self": tensor("sum"), "approximate": {"as_string": way}}, "product")]
+    program, plain = program_of(nodes).optimize_for_inference(), program_of(nodes)
+    assert copies_weights(program)
+    x = lt.randn(3, INPUTS)
+    x[0, 0], x[1, 0] = float("nan"), float("-inf")
+    assert lt.allclose(counted(program, x), counted(plain, x), atol=1e-4, equal_nan=True)
+    weight_of(program).detach().mul_(2)
+    weight_of(plain).detach().mul_(2)
+    assert not copies_weights(program)
+    assert lt.allclose(counted(program, x), counted(plain, x), atol=1e-4, equal_nan=True)
+
+
+def test_an_activation_beside_which_the_product_is_read_stays() -> None:
+    nodes = [
+        node("aten.linear.default", {"input": tensor("x"), "weight": tensor("w")}, "sum"),
+        node("aten.gelu.default", {"self": tensor("sum")}, "positive"),
+        node("aten.mul.Tensor", {"self": tensor("positive"), "other": tensor("sum")}, "product"),
+    ]
+    program, plain = program_of(nodes).optimize_for_inference(), program_of(nodes)
+    x = lt.randn(3, INPUTS)
+    assert lt.allclose(counted(program, x), counted(plain, x), rtol=1e-4, atol=1e-3)
+    assert copies_weights(program)
+
+
 @pytest.mark.parametrize("turn", ["permute", "t"])
 def test_a_layer_that_was_decomposed(turn: str) -> None:
     program, plain = decomposed(turn).optimize_for_inference(), decomposed(turn)
