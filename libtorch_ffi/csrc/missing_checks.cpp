@@ -372,6 +372,49 @@ void onednn_lstm(const Given& given) {
     }
 }
 
+/// One of a list of tensors, of the shape that a layer goes over it as.
+void require_part(const Given& given, const char* name, const at::Tensor& part, at::IntArrayRef shape) {
+    require(is_plain(part) && part.sizes() == shape, given, name, " with tensors on the CPU of shape ", shape,
+            " where there is one of shape ", shape_of(part));
+}
+
+/// An LSTM over a batch, which libtorch hands to oneDNN without a look at the states and weights. Those of float64, and
+/// those with projections, go another way.
+void lstm(const Given& given) {
+    const at::Tensor input = tensor(given, "input");
+    const c10::IValue* given_states = find(given, "hx");
+    if (!is_plain(input) || input.dim() != 3 || input.numel() == 0 || input.scalar_type() == at::kDouble ||
+        !at::isFloatingType(input.scalar_type())) {
+        return;
+    }
+    const std::vector<at::Tensor> states = given_states->toTensorVector();
+    const std::vector<at::Tensor> params = value(given, "params").toTensorVector();
+    require(states.size() == 2 && is_plain(states[0]) && is_plain(states[1]) && states[0].dim() == 3 &&
+                states[1].dim() == 3,
+            given, "hx of two tensors of 3 dimensions on the CPU");
+    if (states[0].size(2) != states[1].size(2)) {
+        return;  // with projections
+    }
+    const int64_t hidden = states[0].size(2);
+    const int64_t directions = value(given, "bidirectional").toBool() ? 2 : 1;
+    const int64_t rows = integer(given, "num_layers") * directions;
+    const size_t each = value(given, "has_biases").toBool() ? 4 : 2;
+    require(rows > 0 && params.size() == static_cast<size_t>(rows) * each, given, "params of ", rows, " times ", each,
+            " tensors, not ", params.size());
+    const int64_t batch = input.size(value(given, "batch_first").toBool() ? 0 : 1);
+    for (const at::Tensor& state : states) {
+        require_part(given, "hx", state, {rows, batch, hidden});
+    }
+    for (size_t i = 0; i < params.size(); i += each) {
+        const int64_t elements = i < static_cast<size_t>(directions) * each ? input.size(2) : hidden * directions;
+        require_part(given, "params", params[i], {4 * hidden, elements});
+        require_part(given, "params", params[i + 1], {4 * hidden, hidden});
+        for (size_t bias = i + 2; bias < i + each; ++bias) {
+            require_part(given, "params", params[bias], {4 * hidden});
+        }
+    }
+}
+
 /// The weights of such a layer in oneDNN's own order.
 void onednn_reorder(const Given& given) {
     const at::Tensor weight = tensor(given, "weight0");
@@ -468,6 +511,7 @@ const std::unordered_map<std::string_view, Check>& checks() {
         {"aten::fractional_max_pool2d_backward", fractional_pool_backward<2>},
         {"aten::fractional_max_pool3d_backward", fractional_pool_backward<3>},
         {"aten::log_sigmoid_forward", log_sigmoid},
+        {"aten::lstm", lstm},
         {"aten::mkldnn_rnn_layer", onednn_lstm},
         {"aten::native_batch_norm_backward", batch_norm_backward},
         {"aten::pdist", pdist},

@@ -24,6 +24,7 @@ NOISE = "m.ones(1).expand(2000, 2000), 0.1, 0.3, True"
 CELL = "m.ones(2, 1, 3), m.ones(2, 1, 3)"
 BAGS = "m.ones(5, 3), m.zeros(2, 3000, dtype=m.int64), m.tensor([0, 1]), False, 2, False"
 LSTM = "False, [], 2, 5000, 1, True, False, False, True"
+WEIGHTS = "[m.ones(16384, 3), m.ones(16384, 4096), m.ones(16384), m.ones(16384)]"
 LONG = "m.zeros(1, dtype=m.int64)"
 STATES = ", ".join(["m.ones(2, 3)"] * 8)
 PADDED = "m.ones(1, 3, 40, 40, 40), m.ones(1, 3, 36, 36, 36), [2] * 6, grad_input=m.ones(1).expand(1, 3, 36, 36, 36)"
@@ -55,6 +56,7 @@ ENDS = {
     "fractional_max_pool2d_backward": "(m.ones(3, 2, 2), m.ones(3, 9, 9), [2, 2], [], m.zeros(3, 2, 2).long())",
     "fractional_max_pool3d_backward": f"(m.ones(3, 2, 2, 2), m.ones(3, 9, 9, 9), [2] * 3, [], {LONG}.view(1, 1, 1))",
     "log_sigmoid_forward.output": "(m.ones(4000, 900), output=m.ones(4000, 900), buffer=m.ones(1).expand(4000, 900))",
+    "lstm.input": f"(m.ones(5, 64, 3), [m.ones(1, 64, 1)] * 2, {WEIGHTS}, True, 1, 0.0, False, False, False)",
     "mkldnn_rnn_layer": f"(m.ones(3, 2, 4), *[m.ones(1)] * 6, {LSTM})",
     "native_batch_norm_backward": f"({CELL}, None, None, None, None, None, True, 0.5, [True] * 3)",
     "pdist": "(m.ones(0, 3, requires_grad=True)).sum().backward()",
@@ -100,6 +102,8 @@ MEANT = {
     "embedding_bag": f"(m.arange(15.0).view(5, 3), m.tensor([1, 4, 2]), {LAST.replace('1', '3', 1)})",
     "fractional_max_pool2d_backward": "(m.ones(3, 2, 2), m.ones(3, 9, 9), [2, 2], [2, 2], m.ones(3, 2, 2).long())",
     "log_sigmoid_forward.output": "(m.arange(6.0), output=m.empty(0), buffer=m.empty(0))",
+    "lstm.input": "(m.ones(2, 3, 4), [m.ones(4, 2, 1)] * 2, [*[m.ones(4, 4), m.ones(4, 1)] * 2, "
+    "*[m.ones(4, 2), m.ones(4, 1)] * 2], False, 2, 0.0, False, True, True)",
     "mkldnn_rnn_layer": "(m.ones(3, 2, 4), m.ones(20, 4), m.ones(20, 5), m.ones(20), m.ones(20), "
     "*[m.zeros(1, 2, 5)] * 2, False, [], 2, 5, 1, True, False, False, False)[:3]",  # the fourth is memory of its own
     "native_batch_norm_backward": "(m.ones(2, 3), m.arange(6.0).view(2, 3), m.ones(3), None, None, *[m.ones(3)] * 2, "
