@@ -378,16 +378,27 @@ void require_part(const Given& given, const char* name, const at::Tensor& part, 
             " where there is one of shape ", shape_of(part));
 }
 
+/// How many sequences a batch has: of one size, or packed, where the first step has all of them.
+int64_t sequences(const Given& given, const at::Tensor& input) {
+    if (input.dim() == 3) {
+        return input.size(value(given, "batch_first").toBool() ? 0 : 1);
+    }
+    const at::Tensor sizes = tensor(given, "batch_sizes");
+    require(is_plain(sizes) && sizes.scalar_type() == at::kLong && sizes.dim() == 1 && sizes.numel() > 0, given,
+            "batch_sizes of int64 in one dimension, with elements");
+    return sizes[0].item<int64_t>();
+}
+
 /// An LSTM over a batch, which libtorch hands to oneDNN without a look at the states and weights. Those of float64, and
 /// those with projections, go another way.
 void lstm(const Given& given) {
-    const at::Tensor input = tensor(given, "input");
-    const c10::IValue* given_states = find(given, "hx");
-    if (!is_plain(input) || input.dim() != 3 || input.numel() == 0 || input.scalar_type() == at::kDouble ||
-        !at::isFloatingType(input.scalar_type())) {
+    const bool packed = find(given, "data") != nullptr;
+    const at::Tensor input = tensor(given, packed ? "data" : "input");
+    if (!is_plain(input) || input.dim() != (packed ? 2 : 3) || input.numel() == 0 ||
+        input.scalar_type() == at::kDouble || !at::isFloatingType(input.scalar_type())) {
         return;
     }
-    const std::vector<at::Tensor> states = given_states->toTensorVector();
+    const std::vector<at::Tensor> states = value(given, "hx").toTensorVector();
     const std::vector<at::Tensor> params = value(given, "params").toTensorVector();
     require(states.size() == 2 && is_plain(states[0]) && is_plain(states[1]) && states[0].dim() == 3 &&
                 states[1].dim() == 3,
@@ -401,12 +412,12 @@ void lstm(const Given& given) {
     const size_t each = value(given, "has_biases").toBool() ? 4 : 2;
     require(rows > 0 && params.size() == static_cast<size_t>(rows) * each, given, "params of ", rows, " times ", each,
             " tensors, not ", params.size());
-    const int64_t batch = input.size(value(given, "batch_first").toBool() ? 0 : 1);
+    const int64_t batch = sequences(given, input);
     for (const at::Tensor& state : states) {
         require_part(given, "hx", state, {rows, batch, hidden});
     }
     for (size_t i = 0; i < params.size(); i += each) {
-        const int64_t elements = i < static_cast<size_t>(directions) * each ? input.size(2) : hidden * directions;
+        const int64_t elements = i < static_cast<size_t>(directions) * each ? input.size(-1) : hidden * directions;
         require_part(given, "params", params[i], {4 * hidden, elements});
         require_part(given, "params", params[i + 1], {4 * hidden, hidden});
         for (size_t bias = i + 2; bias < i + each; ++bias) {

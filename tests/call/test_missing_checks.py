@@ -76,6 +76,8 @@ ENDS = {
 """For each operator a call that ends a process of torch."""
 
 ENDS_TOO = {
+    "lstm.data": "(m.ones(320, 3), m.tensor([64] * 5), [m.ones(1, 64, 4096)] * 2, [m.ones(4, 3), m.ones(4, 1), "
+    "*[m.ones(4)] * 2], True, 1, 0.0, False, False)",
     "range.out": "(2**62, -2**62, -1, out=m.zeros(4, dtype=m.int64))",
     "_convert_indices_from_csr_to_coo": "(m.tensor([2, 1, 0], dtype=m.uint8), m.tensor([0, 1]))",
     "_fused_sgd": f"([m.ones(9000000)], [m.ones(1)], [], {SGD})",
@@ -102,6 +104,8 @@ MEANT = {
     "embedding_bag": f"(m.arange(15.0).view(5, 3), m.tensor([1, 4, 2]), {LAST.replace('1', '3', 1)})",
     "fractional_max_pool2d_backward": "(m.ones(3, 2, 2), m.ones(3, 9, 9), [2, 2], [2, 2], m.ones(3, 2, 2).long())",
     "log_sigmoid_forward.output": "(m.arange(6.0), output=m.empty(0), buffer=m.empty(0))",
+    "lstm.data": "(m.arange(20.0).view(5, 4), m.tensor([3, 2]), [m.ones(1, 3, 2)] * 2, "
+    "[m.ones(8, 4), m.ones(8, 2), m.ones(8), m.ones(8)], True, 1, 0.0, False, False)",
     "lstm.input": "(m.ones(2, 3, 4), [m.ones(4, 2, 1)] * 2, [*[m.ones(4, 4), m.ones(4, 1)] * 2, "
     "*[m.ones(4, 2), m.ones(4, 1)] * 2], False, 2, 0.0, False, True, True)",
     "mkldnn_rnn_layer": "(m.ones(3, 2, 4), m.ones(20, 4), m.ones(20, 5), m.ones(20), m.ones(20), "
