@@ -56,7 +56,8 @@ ENDS = {
     "fractional_max_pool2d_backward": "(m.ones(3, 2, 2), m.ones(3, 9, 9), [2, 2], [], m.zeros(3, 2, 2).long())",
     "fractional_max_pool3d_backward": f"(m.ones(3, 2, 2, 2), m.ones(3, 9, 9, 9), [2] * 3, [], {LONG}.view(1, 1, 1))",
     "log_sigmoid_forward.output": "(m.ones(4000, 900), output=m.ones(4000, 900), buffer=m.ones(1).expand(4000, 900))",
-    "lstm.input": f"(m.ones(5, 64, 3), [m.ones(1, 64, 1)] * 2, {WEIGHTS}, True, 1, 0.0, False, False, False)",
+    "lstm.input": "(m.ones(5, 64, 3), [m.ones(1, 64, 4096)] * 2, [m.ones(4, 3), m.ones(4, 1), *[m.ones(4)] * 2], True, "
+    "1, 0.0, False, False, False)",
     "mkldnn_rnn_layer": f"(m.ones(3, 2, 4), *[m.ones(1)] * 6, {LSTM})",
     "native_batch_norm_backward": f"({CELL}, None, None, None, None, None, True, 0.5, [True] * 3)",
     "pdist": "(m.ones(0, 3, requires_grad=True)).sum().backward()",
@@ -76,6 +77,7 @@ ENDS = {
 """For each operator a call that ends a process of torch."""
 
 ENDS_TOO = {
+    "lstm.input": f"(m.ones(5, 64, 3), [m.ones(1, 64, 1)] * 2, {WEIGHTS}, True, 1, 0.0, False, False, False)",
     "lstm.data": "(m.ones(320, 3), m.tensor([64] * 5), [m.ones(1, 64, 4096)] * 2, [m.ones(4, 3), m.ones(4, 1), "
     "*[m.ones(4)] * 2], True, 1, 0.0, False, False)",
     "range.out": "(2**62, -2**62, -1, out=m.zeros(4, dtype=m.int64))",
