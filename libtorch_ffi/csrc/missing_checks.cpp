@@ -471,6 +471,21 @@ void nnpack_convolution(const Given& given) {
     }
 }
 
+/// oneDNN counts in 32 bits how far a kernel steps and reaches.
+void convolution(const Given& given) {
+    constexpr int64_t most = std::numeric_limits<int32_t>::max();
+    const at::Tensor weight = tensor(given, "weight");
+    const std::vector<int64_t> stride = integers(given, "stride");
+    const std::vector<int64_t> dilation = integers(given, "dilation");
+    require(std::all_of(stride.begin(), stride.end(), [](int64_t one) { return one <= most; }), given,
+            "a stride of up to ", most, ", not ", stride);
+    for (int64_t dim = 2; weight.defined() && dim < weight.dim() && !dilation.empty(); ++dim) {
+        const int64_t spread = dilation[std::min(static_cast<size_t>(dim) - 2, dilation.size() - 1)];
+        require(weight.size(dim) < 2 || spread < most / (weight.size(dim) - 1), given, "a kernel that reaches up to ",
+                most, " elements far, not one of shape ", weight.sizes(), " with a dilation of ", dilation);
+    }
+}
+
 void zeros_like_feature(const Given& given) {
     const int64_t dims = integer(given, "self_num_batch_dims");
     const at::Tensor self = tensor(given, "self");
@@ -542,6 +557,18 @@ const std::unordered_map<std::string_view, Check>& checks() {
         {"aten::triu", triangle},
         {"aten::unfold_backward", unfold_backward},
         {"mkldnn::_reorder_mkldnn_rnn_layer_weight", onednn_reorder},
+        {"aten::_convolution", convolution},
+        {"aten::_convolution_mode", convolution},
+        {"aten::conv1d", convolution},
+        {"aten::conv2d", convolution},
+        {"aten::conv3d", convolution},
+        {"aten::conv_transpose1d", convolution},
+        {"aten::conv_transpose2d", convolution},
+        {"aten::conv_transpose3d", convolution},
+        {"aten::convolution", convolution},
+        {"aten::convolution_backward", convolution},
+        {"aten::mkldnn_convolution", convolution},
+        {"mkldnn::_convolution_pointwise", convolution},
     };
     return table;
 }

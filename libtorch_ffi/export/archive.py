@@ -234,6 +234,8 @@ def program_document(archive: Archive, name: str) -> Document:
         )
     if not programs and "constants.pkl" in archive:
         raise ProgramError(f"{archive.name} is a module of TorchScript: libtorch_ffi.jit.load() reads it.")
+    if not programs and "data.pkl" in archive:
+        raise ProgramError(f"{archive.name} holds tensors and no program: libtorch_ffi.load() reads it.")
     if name not in programs:
         raise ProgramError(
             f"{archive.name} holds no program {name!r}"

@@ -7,7 +7,7 @@ back, and the tensors between runs. The graph is `graph`'s, nested values are `p
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from libtorch_ffi._binding import core
 from libtorch_ffi.autograd import no_grad
@@ -224,6 +224,12 @@ class ExportedProgram:
         return (
             f"<libtorch_ffi.export.ExportedProgram of torch {self.torch_version}: {calls} calls of "
             f"{len(self.operators)} operators, {len(self._names)} tensors>"
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an exported program is not pickled and not copied: hand on the path or the bytes of its .pt2, and load it "
+            "once more with libtorch_ffi.export.load()"
         )
 
     def optimize_for_inference(self) -> ExportedProgram:

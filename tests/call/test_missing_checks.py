@@ -25,6 +25,8 @@ CELL = "m.ones(2, 1, 3), m.ones(2, 1, 3)"
 BAGS = "m.ones(5, 3), m.zeros(2, 3000, dtype=m.int64), m.tensor([0, 1]), False, 2, False"
 LSTM = "False, [], 2, 5000, 1, True, False, False, True"
 WEIGHTS = "[m.ones(16384, 3), m.ones(16384, 4096), m.ones(16384), m.ones(16384)]"
+IMAGES = "m.ones(4, 16, 32, 32).to(memory_format=m.channels_last)"
+FAR = "[1, 1], [1, 2**31 - 1], [1, 2**31 - 1]"
 LONG = "m.zeros(1, dtype=m.int64)"
 STATES = ", ".join(["m.ones(2, 3)"] * 8)
 PADDED = "m.ones(1, 3, 40, 40, 40), m.ones(1, 3, 36, 36, 36), [2] * 6, grad_input=m.ones(1).expand(1, 3, 36, 36, 36)"
@@ -50,8 +52,12 @@ ENDS = {
     "_thnn_differentiable_lstm_cell_backward": f"(None, {CELL}, m.ones(2, 1, 3), None, None, {CELL})",
     "_weight_norm": "(m.ones(0, 3), m.ones(3, 0), 0)",
     "_weight_norm_interface": "(m.ones(0, 3), m.ones(3, 0), 0)",
+    "_convolution": f"({IMAGES}, m.ones(16, 16, 3, 3), None, {FAR}, False, [0, 0], 1, False, False, True, True)",
     "align_tensors": "([])",
     "batch_norm_backward": f"({CELL}, m.ones(1), None, None, None, None, True, 0.5, [True] * 3, m.ones(3))",
+    "conv2d": f"({IMAGES}, m.ones(16, 16, 3, 3), None, {FAR})",
+    "convolution": f"({IMAGES}, m.ones(16, 16, 3, 3), None, {FAR}, False, [0, 0], 1)",
+    "convolution_backward": f"({IMAGES}, {IMAGES}, m.ones(16, 16, 3, 3), None, {FAR}, False, [0, 0], 1, [True] * 3)",
     "embedding_bag": f"({BAGS})",
     "fractional_max_pool2d_backward": "(m.ones(3, 2, 2), m.ones(3, 9, 9), [2, 2], [], m.zeros(3, 2, 2).long())",
     "fractional_max_pool3d_backward": f"(m.ones(3, 2, 2, 2), m.ones(3, 9, 9, 9), [2] * 3, [], {LONG}.view(1, 1, 1))",
@@ -80,6 +86,9 @@ ENDS_TOO = {
     "lstm.input": f"(m.ones(5, 64, 3), [m.ones(1, 64, 1)] * 2, {WEIGHTS}, True, 1, 0.0, False, False, False)",
     "lstm.data": "(m.ones(320, 3), m.tensor([64] * 5), [m.ones(1, 64, 4096)] * 2, [m.ones(4, 3), m.ones(4, 1), "
     "*[m.ones(4)] * 2], True, 1, 0.0, False, False)",
+    "conv1d": "(m.ones(4, 16, 1024), m.ones(16, 16, 3), None, [2**32])",
+    "conv_transpose2d": f"({IMAGES}, m.ones(16, 16, 3, 3), None, [1, 2**31])",
+    "conv3d.padding": "(m.ones(4, 16, 8, 8, 8), m.ones(16, 16, 3, 3, 3), None, [1], 'same', [2**62])",
     "range.out": "(2**62, -2**62, -1, out=m.zeros(4, dtype=m.int64))",
     "_convert_indices_from_csr_to_coo": "(m.tensor([2, 1, 0], dtype=m.uint8), m.tensor([0, 1]))",
     "_fused_sgd": f"([m.ones(9000000)], [m.ones(1)], [], {SGD})",
@@ -97,6 +106,7 @@ MENDED = {"align_tensors", "unfold_backward"}
 MEANT = {
     "_convert_indices_from_csr_to_coo": "(m.tensor([0, 2, 2, 3]), m.tensor([0, 1, 1]))",
     "_cummax_helper": "(m.arange(6.0).view(2, 3), m.empty(2, 3), m.empty(2, 3, dtype=m.int64), 1)",
+    "conv2d": "(m.ones(1, 2, 9, 9), m.ones(2, 2, 1, 3), None, [2**31 - 1, 1], [0, 2], [2**31 - 1, 2])",
     "_fused_sgd": f"([m.ones(3)], [m.ones(3)], [], {SGD})",
     "_fused_adam": f"([m.ones(1)], [m.ones(1)], {MOMENTS}, {ADAM})",
     "_native_batch_norm_legit.no_stats": "(m.arange(24.0).view(2, 3, 4), m.ones(3), None, True, 0.5, 0.1)",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import math
 import mmap
+import pickle
 import threading
 import types
 import weakref
 import zipfile
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import exported
 import numpy as np
@@ -25,6 +27,9 @@ from libtorch_ffi import export
 from libtorch_ffi._binding import core
 from libtorch_ffi.errors import ProgramError
 from libtorch_ffi.export import pytree, symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROWS = lt.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
 
@@ -91,6 +96,12 @@ def test_parameters_and_buffers() -> None:
     assert program(ROWS)["y"].abs().sum().item() == 0
     with pytest.raises(ProgramError, match=r"layer\.weight is \(3,\), not \(2, 2\)"):
         program.load_state_dict({"layer.weight": lt.ones(3)})
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_program_says_how_it_is_handed_on(duplicate: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match=r"hand on the path or the bytes of its \.pt2"):
+        duplicate(loaded())
 
 
 def test_gradients_where_they_are_asked_for() -> None:
@@ -198,6 +209,7 @@ def test_other_archives_are_refused_by_name(tmp_path: Path) -> None:
     for members, message in (
         ({"a/archive_format": b"pt2", "a/data/aotinductor/model/x.so": b""}, r"aoti\.load_trusted"),
         ({"a/constants.pkl": b""}, r"libtorch_ffi\.jit\.load"),
+        ({"a/data.pkl": b""}, r"holds tensors and no program: libtorch_ffi\.load\(\)"),
         ({"a/archive_format": b"pt2", "a/models/other.json": b"{}"}, "it has other: load.*name='other'"),
         ({"a/nothing": b""}, "no program 'model', or any"),
     ):
