@@ -39,11 +39,11 @@ enum NormArgument : size_t { kNormInput, kScale, kShift, kMean, kVariance };
 constexpr size_t kTraining = 5, kEpsilon = 7, kDecomposedEpsilon = 6;
 
 /// The two operators of libtorch that reach oneDNN: one lays a weight out, the other convolves with it.
-struct OneDnn {
+struct ConvolutionKernels {
     Optional<c10::OperatorHandle> pack, convolve;
 
-    static const OneDnn& operators() {
-        static const OneDnn found{
+    static const ConvolutionKernels& operators() {
+        static const ConvolutionKernels found{
             c10::Dispatcher::singleton().findSchema({"mkldnn::_reorder_convolution_weight", ""}),
             c10::Dispatcher::singleton().findSchema({"mkldnn::_convolution_pointwise", ""}),
         };
@@ -270,7 +270,7 @@ class PackedConvolution final : public Node {
         frame.stack.emplace_back();
         {
             const at::AutoDispatchBelowAutograd below;
-            OneDnn::operators().convolve->callBoxed(&frame.stack);
+            ConvolutionKernels::operators().convolve->callBoxed(&frame.stack);
         }
         layer_.note_folded(frame);
         pop(frame);
@@ -389,7 +389,7 @@ at::Tensor packed(const Layer& layer) {
     const Geometry& geometry = *layer.geometry;
     torch::jit::Stack stack{layer.weight.contiguous(), geometry.padding, geometry.stride,
                             geometry.dilation,         geometry.groups,  IValue()};  // for images of any size
-    OneDnn::operators().pack->callBoxed(&stack);
+    ConvolutionKernels::operators().pack->callBoxed(&stack);
     return std::move(stack.at(0)).toTensor();
 }
 
@@ -563,7 +563,7 @@ class Rewriting {
     }
 
     Nodes nodes() {
-        const bool packing = OneDnn::operators().there();
+        const bool packing = ConvolutionKernels::operators().there();
         for (size_t i = 0; i < steps_.size();) {
             const size_t end = packing ? region_end(i) : i;
             if (end > i) {

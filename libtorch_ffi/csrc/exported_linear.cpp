@@ -17,16 +17,16 @@ using c10::IValue;
 constexpr int64_t kFewWeights = int64_t{1} << 16;
 
 /// The operands of aten::linear, which those of a packed layer are.
-enum LinearArgument : size_t { kInput, kWeight, kBias };
+enum LinearArgument : size_t { kRows, kMatrix, kOffset };
 /// The operands of aten::addmm.
 enum ProductArgument : size_t { kAdded, kLeft, kRight, kBeta, kAlpha };
 
 /// The two operators of libtorch that reach oneDNN: one lays a weight out, the other multiplies by it.
-struct OneDnn {
+struct LinearKernels {
     Optional<c10::OperatorHandle> pack, multiply;
 
-    static const OneDnn& operators() {
-        static const OneDnn found{
+    static const LinearKernels& operators() {
+        static const LinearKernels found{
             c10::Dispatcher::singleton().findSchema({"mkldnn::_reorder_linear_weight", ""}),
             c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""}),
         };
@@ -54,15 +54,15 @@ class PackedLinear final : public Node {
             return;
         }
         frame.stack.clear();
-        frame.stack.push_back(operands_[kInput].read(frame));
+        frame.stack.push_back(operands_[kRows].read(frame));
         frame.stack.emplace_back(packed_);
-        frame.stack.push_back(operands_[kBias].read(frame));
+        frame.stack.push_back(operands_[kOffset].read(frame));
         frame.stack.emplace_back(gelu_ ? "gelu" : "none");
         frame.stack.emplace_back(c10::List<Optional<at::Scalar>>());
         frame.stack.push_back(gelu_ ? gelu_->operands()[1].constant : IValue());
         {
             const at::AutoDispatchBelowAutograd below;
-            OneDnn::operators().multiply->callBoxed(&frame.stack);
+            LinearKernels::operators().multiply->callBoxed(&frame.stack);
         }
         if (gelu_) {
             Absorbed::note_done(*gelu_, frame);
@@ -73,7 +73,7 @@ class PackedLinear final : public Node {
   private:
     bool fits(const Frame& frame) const {
         return is_for_inference(frame) && at::globalContext().userEnabledMkldnn() && weight_.is_unchanged(frame) &&
-               fits_input(frame.slots[operands_[kInput].index]) && fits_bias(bias(frame));
+               fits_input(frame.slots[operands_[kRows].index]) && fits_bias(bias(frame));
     }
 
     bool fits_input(const IValue& input) const {
@@ -91,7 +91,7 @@ class PackedLinear final : public Node {
     }
 
     const IValue& bias(const Frame& frame) const {
-        const Operand& operand = operands_[kBias];
+        const Operand& operand = operands_[kOffset];
         return operand.kind == Operand::Kind::state  ? frame.state.at(operand.index)
                : operand.kind == Operand::Kind::slot ? frame.slots[operand.index]
                                                      : operand.constant;
@@ -109,7 +109,7 @@ bool is_packable(const IValue& value) {
 at::Tensor packed(const at::Tensor& weight) {
     const at::NoGradGuard no_grad;
     torch::jit::Stack stack{weight.detach().contiguous(), IValue()};  // for any number of rows
-    OneDnn::operators().pack->callBoxed(&stack);
+    LinearKernels::operators().pack->callBoxed(&stack);
     return std::move(stack.at(0)).toTensor();
 }
 
@@ -159,14 +159,14 @@ std::vector<Operand> linear_operands(const Node& node, const std::unordered_map<
 }  // namespace
 
 void replace_linear_layers(std::vector<std::shared_ptr<Node>>& nodes, const std::vector<IValue>& state) {
-    if (!OneDnn::operators().there()) {
+    if (!LinearKernels::operators().there()) {
         return;
     }
     const auto turned = transposed(nodes);
     for (size_t i = 0; i < nodes.size(); ++i) {
         std::vector<Operand> operands = linear_operands(*nodes[i], turned);
-        if (operands.empty() || operands[kInput].kind != Operand::Kind::slot ||
-            operands[kWeight].kind != Operand::Kind::state || !is_packable(state.at(operands[kWeight].index))) {
+        if (operands.empty() || operands[kRows].kind != Operand::Kind::slot ||
+            operands[kMatrix].kind != Operand::Kind::state || !is_packable(state.at(operands[kMatrix].index))) {
             continue;
         }
         std::shared_ptr<Node> gelu;
@@ -174,7 +174,7 @@ void replace_linear_layers(std::vector<std::shared_ptr<Node>>& nodes, const std:
             gelu = nodes[i + 1];
             nodes[i + 1] = std::make_shared<Absorbed>(gelu);
         }
-        Watched weight(operands[kWeight].index, state);
+        Watched weight(operands[kMatrix].index, state);
         at::Tensor laid_out = packed(weight.tensor());
         nodes[i] = std::make_shared<PackedLinear>(nodes[i], std::move(gelu), std::move(operands), std::move(weight),
                                                   std::move(laid_out));
