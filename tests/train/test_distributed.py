@@ -29,16 +29,27 @@ LIMIT = 120
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="this libtorch has no Gloo")
 
 MEET = """
-    import os, sys
+    import os, signal, sys
     from datetime import timedelta
     import libtorch_ffi as lt
     from libtorch_ffi import distributed as dist
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     lt.set_num_threads(1)
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
     assert dist.is_initialized() and dist.get_backend() == "gloo"
     assert (dist.get_rank(), dist.get_world_size()) == (rank, size)
+"""
+
+
+ALONE = """
+    import signal
+    from datetime import timedelta
+    import libtorch_ffi as lt
+    from libtorch_ffi import distributed as dist
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # likewise
 """
 
 
@@ -195,8 +206,8 @@ def test_who_ends_in_the_middle_is_an_error_for_the_others(tmp_path: Path) -> No
 
 
 def _run_alone(program: str, **options: Any) -> subprocess.Popen[str]:
-    start = "import libtorch_ffi.distributed as dist, libtorch_ffi as lt\nfrom datetime import timedelta\n"
-    return subprocess.Popen([sys.executable, "-c", start + textwrap.dedent(program)], text=True, **options)
+    script = textwrap.dedent(ALONE) + textwrap.dedent(program)
+    return subprocess.Popen([sys.executable, "-c", script], text=True, **options)
 
 
 WAITS = {
