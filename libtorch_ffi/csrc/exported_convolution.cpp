@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "exported_inference.h"
+#include "missing_checks.h"
 
 namespace ltf {
 namespace {
@@ -216,8 +217,9 @@ class FoldedConvolution final : public Node {
     explicit FoldedConvolution(Layer layer)
         : Node(layer.convolution->label(), layer.convolution->operands(), {layer.last().targets().at(0)}),
           layer_(std::move(layer)),
-          handle_(c10::Dispatcher::singleton().findSchemaOrThrow(
-              layer_.convolution->called()->name.c_str(), layer_.convolution->called()->overload_name.c_str())) {}
+          handle_(c10::Dispatcher::singleton().findSchemaOrThrow(layer_.convolution->called()->name.c_str(),
+                                                                 layer_.convolution->called()->overload_name.c_str())),
+          check_(missing_check_of(handle_.schema())) {}
 
     void run(Frame& frame) const override {
         if (!layer_.is_unchanged(frame) || layer_.input(frame) == nullptr) {
@@ -227,6 +229,7 @@ class FoldedConvolution final : public Node {
         push(frame);
         frame.stack[kWeight] = layer_.weight;
         frame.stack[kBias] = layer_.bias;
+        make_missing_check(check_, handle_.schema(), frame.stack);
         {
             const at::AutoDispatchBelowAutograd below;
             handle_.callBoxed(&frame.stack);
@@ -238,6 +241,7 @@ class FoldedConvolution final : public Node {
   private:
     Layer layer_;
     c10::OperatorHandle handle_;
+    Check check_;
 };
 
 /// A convolution in a region, on a weight that is laid out for oneDNN. Takes the plain way where the region does.
