@@ -204,7 +204,9 @@ def _opened(source: Source) -> tuple[BinaryIO, bool]:
     if not isinstance(source, (str, os.PathLike)):
         return source, False
     path = os.fspath(source)
-    if not os.path.isfile(path):  # noqa: PTH113 - pathlib would make the start longer
+    if os.path.isdir(path):  # noqa: PTH112 - pathlib would make the start longer
+        raise IsADirectoryError(f"{path} is a folder: export.load() takes a .pt2, a file that torch.export.save writes")
+    if not os.path.isfile(path):  # noqa: PTH113 - likewise
         raise FileNotFoundError(f"there is no file {path}: export.load() takes a .pt2, which torch.export.save writes")
     return open(path, "rb"), True  # noqa: PTH123 - likewise; closed with the archive
 

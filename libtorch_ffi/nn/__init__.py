@@ -6,6 +6,7 @@ clips gradients.
 """
 
 import importlib
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ if not TYPE_CHECKING:  # for whom every name would be here
         if name in _HOMES:
             return getattr(importlib.import_module(f"libtorch_ffi.nn.{_HOMES[name]}"), name)
         hint = ": if torch has it, nn.functional has what it computes" if name[:1].isupper() else ""
-        raise AttributeError(f"module 'libtorch_ffi.nn' has no attribute {name!r}{hint}")
+        text = f"module 'libtorch_ffi.nn' has no attribute {name!r}{hint}"
+        raise AttributeError(text, name=name, obj=sys.modules[__name__])  # Python looks for one that is spelled alike
 
 
 def __dir__() -> list[str]:

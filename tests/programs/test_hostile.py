@@ -161,3 +161,5 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         export.load(path)
     with pytest.raises(FileNotFoundError, match=r"no file .*none\.pt2: jit\.load\(\) takes an archive"):
         jit.load(path)
+    with pytest.raises(IsADirectoryError, match=r"is a folder: export\.load\(\) takes a \.pt2"):
+        export.load(tmp_path)

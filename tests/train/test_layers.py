@@ -282,3 +282,10 @@ def test_layers_have_subclasses(kind: type[Any], arguments: tuple[Any, ...], sha
     for mine, reference in zip(leaves(own(*x)), leaves(plain(*x)), strict=True):
         assert lt.equal(mine, reference)
     assert repr(own) == repr(plain).replace(kind.__name__, "Own")
+
+
+def test_a_misspelt_layer_is_told_with_the_one_that_is_meant() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Liner'") as caught:
+        _ = nn.Liner  # type: ignore[attr-defined]
+    assert caught.value.name == "Liner"
+    assert "Linear" in dir(caught.value.obj)
